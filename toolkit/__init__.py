@@ -1,0 +1,1 @@
+"""The floor every other package stands on: images, masks, clicks, splits, metrics, reports."""
