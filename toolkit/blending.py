@@ -1,0 +1,169 @@
+"""Pasting: a cut-out joins a photo, and what it covers loses those pixels.
+
+The four blends differ only at the seam. A model that learns from pasted objects should see several of them,
+or it learns the seam instead of the object (Dwibedi et al., "Cut, Paste and Learn", ICCV 2017).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import cv2
+import numpy as np
+
+from toolkit.cutouts import Cutout
+from toolkit.errors import InputError
+
+Blend = Literal["hard", "feather", "gaussian", "poisson"]
+BLENDS: tuple[Blend, ...] = get_args(Blend)
+
+GAUSSIAN_SIGMA = 1.5  # pixels; wider ramps make small objects transparent
+
+
+@dataclass(frozen=True)
+class PlacedMask:
+    """A mask kept as the crop that holds it.
+
+    Attributes:
+        left: column of the crop's first pixel in the photo.
+        top: row of the crop's first pixel in the photo.
+        mask: bool [h, w], inside the photo.
+    """
+
+    left: int
+    top: int
+    mask: np.ndarray
+
+    @property
+    def area(self) -> int:
+        """Number of pixels set."""
+        return int(np.count_nonzero(self.mask))
+
+    @property
+    def window(self) -> tuple[slice, slice]:
+        """The crop's place in the photo, as an index: ``photo[placed.window]``."""
+        height, width = self.mask.shape
+        return slice(self.top, self.top + height), slice(self.left, self.left + width)
+
+    def full(self, height: int, width: int) -> np.ndarray:
+        """The mask at the photo's size, bool [height, width]."""
+        mask = np.zeros((height, width), bool)
+        mask[self.window] = self.mask
+        return mask
+
+    @classmethod
+    def from_full(cls, mask: np.ndarray) -> PlacedMask:
+        """Crop a mask bool [H, W] to what is set; an empty one becomes a crop of no pixels."""
+        rows = np.flatnonzero(mask.any(axis=1))
+        if rows.size == 0:
+            return cls(0, 0, np.zeros((0, 0), bool))
+        top, bottom = int(rows[0]), int(rows[-1]) + 1
+        columns = np.flatnonzero(mask[top:bottom].any(axis=0))
+        left, right = int(columns[0]), int(columns[-1]) + 1
+        return cls(left, top, mask[top:bottom, left:right].copy())
+
+
+def paste(canvas: np.ndarray, cutout: Cutout, left: int, top: int, mode: Blend = "feather") -> PlacedMask:
+    """Paste a cut-out into a photo, in place.
+
+    Args:
+        canvas: uint8 [H, W, 3], changed.
+        cutout: what to paste.
+        left: column where the cut-out's first column lands; may lie outside, the rest is clipped.
+        top: row where the cut-out's first row lands.
+        mode: ``hard`` (the mask), ``feather`` (the cut-out's own alpha), ``gaussian`` (a blurred mask) or
+            ``poisson`` (gradients of the object, colours of the photo at its edge).
+
+    Returns:
+        The pasted object's mask inside the photo; of no pixels when it lies outside.
+
+    Raises:
+        InputError: when the mode has no such name.
+    """
+    if mode not in BLENDS:
+        raise InputError(f"Blend {mode!r} is unknown: use one of {', '.join(BLENDS)}.")
+    height, width = canvas.shape[:2]
+    x0, y0 = max(left, 0), max(top, 0)
+    x1, y1 = min(left + cutout.width, width), min(top + cutout.height, height)
+    if x0 >= x1 or y0 >= y1:
+        return PlacedMask(0, 0, np.zeros((0, 0), bool))
+    source = (slice(y0 - top, y1 - top), slice(x0 - left, x1 - left))
+    mask = cutout.mask[source]
+    target = canvas[y0:y1, x0:x1]
+    if mode == "poisson":
+        _clone(target, cutout.image[source], mask)
+    else:
+        mix(target, cutout.image[source], edge_alpha(cutout, mode)[source])
+    return PlacedMask(x0, y0, mask.copy())
+
+
+def edge_alpha(cutout: Cutout, mode: Blend) -> np.ndarray:
+    """The alpha uint8 [h, w] with which a blend mixes a cut-out (``poisson`` mixes where the mask is)."""
+    if mode == "feather":
+        return cutout.alpha
+    alpha = cutout.mask.astype(np.uint8) * np.uint8(255)
+    if mode == "gaussian":
+        return cv2.GaussianBlur(alpha, (0, 0), GAUSSIAN_SIGMA, borderType=cv2.BORDER_CONSTANT)
+    return alpha
+
+
+def mix(target: np.ndarray, image: np.ndarray, alpha: np.ndarray) -> None:
+    """Mix an image into a target of the same size, in place: ``target + (image - target) * alpha / 255``.
+
+    Args:
+        target: uint8 [h, w, 3], changed.
+        image: uint8 [h, w, 3].
+        alpha: uint8 [h, w].
+    """
+    weight = alpha.astype(np.int32)[..., None]
+    mixed = image.astype(np.int32) * weight + target.astype(np.int32) * (255 - weight)
+    target[...] = (mixed + 127) // 255
+
+
+def _clone(target: np.ndarray, image: np.ndarray, mask: np.ndarray) -> None:
+    """Poisson-blend an image into a target where the mask is set, in place."""
+    # Two pixels around everything: the solver needs known colours on every side, also at the photo's border.
+    pad = 2
+    canvas = cv2.copyMakeBorder(target, pad, pad, pad, pad, cv2.BORDER_REPLICATE)
+    source = cv2.copyMakeBorder(image, pad, pad, pad, pad, cv2.BORDER_REPLICATE)
+    inside = np.pad(mask.astype(np.uint8) * np.uint8(255), pad)
+    x, y, width, height = cv2.boundingRect(inside)
+    if width < 3 or height < 3:  # too thin to have an inside to solve for
+        mix(target, image, mask.astype(np.uint8) * np.uint8(255))
+        return
+    centre = (x + width // 2, y + height // 2)  # puts the mask's box back where it came from
+    cloned = cv2.seamlessClone(source, canvas, inside, centre, cv2.NORMAL_CLONE)[pad:-pad, pad:-pad]
+    target[mask] = cloned[mask]
+
+
+def paste_occlusion(masks: Sequence[PlacedMask], pasted: PlacedMask) -> list[PlacedMask]:
+    """What is left of earlier masks once an object lies over them.
+
+    Args:
+        masks: earlier instances of the photo; those that the object does not touch are returned as they are.
+        pasted: the object's mask.
+
+    Returns:
+        One mask per earlier one, in order, in the same crop; possibly with no pixel set.
+    """
+    return [occlude(placed, pasted) for placed in masks]
+
+
+def occlude(placed: PlacedMask, pasted: PlacedMask) -> PlacedMask:
+    """Take the pixels that ``pasted`` covers away from ``placed``."""
+    height, width = placed.mask.shape
+    over_height, over_width = pasted.mask.shape
+    x0, y0 = max(placed.left, pasted.left), max(placed.top, pasted.top)
+    x1 = min(placed.left + width, pasted.left + over_width)
+    y1 = min(placed.top + height, pasted.top + over_height)
+    if x0 >= x1 or y0 >= y1:
+        return placed
+    cover = pasted.mask[y0 - pasted.top : y1 - pasted.top, x0 - pasted.left : x1 - pasted.left]
+    window = (slice(y0 - placed.top, y1 - placed.top), slice(x0 - placed.left, x1 - placed.left))
+    if not (placed.mask[window] & cover).any():
+        return placed
+    mask = placed.mask.copy()
+    mask[window] &= ~cover
+    return PlacedMask(placed.left, placed.top, mask)
