@@ -1,0 +1,1 @@
+"""What several tests share: generated data and strategies, one subject per file."""
