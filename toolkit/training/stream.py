@@ -1,0 +1,97 @@
+"""The endless stream of samples as batches, from any step on."""
+
+from __future__ import annotations
+
+import copy
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from toolkit.training.task import TrainingTask
+
+
+class _Samples(Dataset):
+    """`task.sample` as a dataset; pickles without the task's torch modules, which workers must not hold."""
+
+    def __init__(self, task: TrainingTask) -> None:
+        self.task = task
+
+    def __getitem__(self, index: int) -> Any:
+        return self.task.sample(index)
+
+    def collate(self, samples: list[Any]) -> Any:
+        return self.task.collate(samples)
+
+    def __getstate__(self) -> dict[str, Any]:
+        light = copy.copy(self.task)
+        attributes = getattr(light, "__dict__", {})
+        for name in [name for name, value in attributes.items() if isinstance(value, torch.nn.Module)]:
+            del attributes[name]
+        return {"task": light}
+
+
+@dataclass(frozen=True)
+class _IndexBatches:
+    """The sample indices of one process, step by step: step s owns [s · batch, (s + 1) · batch)."""
+
+    first_step: int
+    steps: int
+    batch_size: int  # over all processes
+    rank: int
+    processes: int
+
+    def __iter__(self) -> Iterator[list[int]]:
+        share = self.batch_size // self.processes
+        for step in range(self.first_step, self.steps):
+            start = step * self.batch_size + self.rank * share
+            yield list(range(start, start + share))
+
+    def __len__(self) -> int:
+        return max(0, self.steps - self.first_step)
+
+
+def _start_worker(_: int) -> None:
+    """One thread per worker; signals are the training process's business: it stops its workers itself."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    torch.set_num_threads(1)
+    try:
+        import cv2
+    except ImportError:
+        return
+    cv2.setNumThreads(0)
+
+
+def batches(
+    task: TrainingTask,
+    *,
+    first_step: int,
+    steps: int,
+    batch_size: int,
+    workers: int,
+    rank: int = 0,
+    processes: int = 1,
+    pin_memory: bool = False,
+) -> DataLoader:
+    """Return a loader of this process's slice of the batches of steps `first_step` … `steps - 1`.
+
+    Workers are spawned, not forked: threads of OpenCV and torch in the training process make a fork deadlock, and
+    a forked server would outlive a killed training process. So the task must pickle, and a script that trains
+    needs the usual `if __name__ == "__main__":`.
+    """
+    samples = _Samples(task)
+    return DataLoader(
+        samples,
+        batch_sampler=_IndexBatches(first_step, steps, batch_size, rank, processes),  # type: ignore[arg-type]
+        collate_fn=samples.collate,
+        num_workers=workers,
+        worker_init_fn=_start_worker if workers else None,
+        multiprocessing_context="spawn" if workers else None,
+        pin_memory=pin_memory,
+        # Its own generator: by default a loader draws from torch's global one, and a resumed run would draw twice.
+        generator=torch.Generator().manual_seed(0),
+    )
