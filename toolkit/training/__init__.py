@@ -12,16 +12,21 @@ from toolkit.training.task import TrainingTask
 
 if TYPE_CHECKING:
     from toolkit.training.ema import ExponentialMovingAverage
-    from toolkit.training.loop import TrainingInterrupted, fit
+    from toolkit.training.loop import fit
+    from toolkit.training.signals import TrainingInterrupted
 
 __all__ = ["ExponentialMovingAverage", "Schedule", "TrainingInterrupted", "TrainingTask", "fit", "lr_factor"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("fit", "TrainingInterrupted"):
-        from toolkit.training import loop
+    if name == "fit":
+        from toolkit.training.loop import fit
 
-        return getattr(loop, name)
+        return fit
+    if name == "TrainingInterrupted":
+        from toolkit.training.signals import TrainingInterrupted
+
+        return TrainingInterrupted
     if name == "ExponentialMovingAverage":
         from toolkit.training.ema import ExponentialMovingAverage
 

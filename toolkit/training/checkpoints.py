@@ -54,12 +54,13 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         return torch.load(path / _STATE, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, ValueError, EOFError) as error:
         raise InputError(
-            f"{path / _STATE}: not a readable checkpoint ({error}); delete this folder to resume from the one before"
+            f"{path / _STATE}: not a readable checkpoint ({error}); "
+            "delete this folder to resume from the one before"
         ) from error
 
 
 def prune_checkpoints(folder: Path, keep_last: int, keep_step: int | None) -> None:
-    """Delete all but the last `keep_last` checkpoints and the one of `keep_step`, and what a kill left unfinished."""
+    """Delete all but the last `keep_last` checkpoints and that of `keep_step`, and unfinished ones."""
     for step, path in list_checkpoints(folder)[:-keep_last]:
         if step != keep_step:
             shutil.rmtree(path)
@@ -108,12 +109,12 @@ def load_initial_weights(
 
     Args:
         model: receives them.
-        source: a state dict; a .safetensors or .pt file; a folder with model.safetensors; or a checkpoint folder
-            (its moving average where there is one).
+        source: a state dict; a .safetensors or .pt file; a folder with model.safetensors; or a checkpoint
+            folder (its moving average where there is one).
 
     Returns:
-        "missing" (in the model, not in the source) and "ignored" (in the source, absent or of another shape in the
-        model), both lists of names.
+        "missing" (in the model, not in the source) and "ignored" (in the source, absent or of another shape
+        in the model), both lists of names.
 
     Raises:
         InputError: nothing readable there, or nothing in it fits.

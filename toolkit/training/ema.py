@@ -10,8 +10,8 @@ import torch
 class ExponentialMovingAverage:
     """Keeps `average = decay · average + (1 - decay) · model` over parameters and floating-point buffers.
 
-    Integer buffers (counters) are copied. The decay is min(decay, (1 + n) / (10 + n)) after n updates, so that a
-    short run is not ruled by its first weights.
+    Integer buffers (counters) are copied. The decay is min(decay, (1 + n) / (10 + n)) after n updates, so
+    that a short run is not ruled by its first weights.
     """
 
     def __init__(self, model: torch.nn.Module, decay: float) -> None:

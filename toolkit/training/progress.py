@@ -11,13 +11,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from toolkit.files import write_text_atomic
+
 logger = logging.getLogger("toolkit.training")
 
 _SECONDS_BETWEEN_LINES = 15.0
 
 
 class Progress:
-    """A rich bar where stderr is a terminal, otherwise a log line now and then; always JSON lines in `log_path`.
+    """A rich bar where stderr is a terminal, otherwise a log line now and then; JSON lines in `log_path`.
 
     A resumed run first drops the lines after its step, so the file tells one story.
     """
@@ -104,9 +106,7 @@ def drop_lines_after(path: Path, step: int) -> None:
                 kept.append(line + "\n")
         except (ValueError, KeyError, TypeError):
             continue
-    temporary = path.with_name(path.name + ".writing")
-    temporary.write_text("".join(kept), encoding="utf-8")
-    temporary.replace(path)
+    write_text_atomic(path, "".join(kept))
 
 
 def _duration(seconds: float) -> str:

@@ -98,10 +98,7 @@ def lr_factor(step: int, schedule: Schedule) -> float:
     Step 0 of a warm-up of W steps has 1/W, step W - 1 has 1. A cosine then falls from 1 at step W to
     `final_lr_fraction` at the last step; "step" counts the milestones that are not above `step`.
     """
-    if step < schedule.warmup_steps:
-        rise = (step + 1) / schedule.warmup_steps
-    else:
-        rise = 1.0
+    rise = (step + 1) / schedule.warmup_steps if step < schedule.warmup_steps else 1.0
     if schedule.decay == "step":
         return rise * schedule.gamma ** sum(milestone <= step for milestone in schedule.milestones)
     if schedule.decay == "constant" or step < schedule.warmup_steps:

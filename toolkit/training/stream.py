@@ -79,8 +79,8 @@ def batches(
 ) -> DataLoader:
     """Return a loader of this process's slice of the batches of steps `first_step` … `steps - 1`.
 
-    Workers are spawned, not forked: threads of OpenCV and torch in the training process make a fork deadlock, and
-    a forked server would outlive a killed training process. So the task must pickle, and a script that trains
+    Workers are spawned, not forked: threads of OpenCV and torch in the training process make a fork
+    deadlock, and a fork server would outlive a killed training process. So the task must pickle, and a script that trains
     needs the usual `if __name__ == "__main__":`.
     """
     samples = _Samples(task)
@@ -92,6 +92,6 @@ def batches(
         worker_init_fn=_start_worker if workers else None,
         multiprocessing_context="spawn" if workers else None,
         pin_memory=pin_memory,
-        # Its own generator: by default a loader draws from torch's global one, and a resumed run would draw twice.
+        # By default a loader draws from torch's global generator, and a resumed run would draw twice.
         generator=torch.Generator().manual_seed(0),
     )

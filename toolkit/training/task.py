@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 class TrainingTask(Protocol):
     """A model together with its data, its losses and its quick validation.
 
-    The loader's workers are separate processes, so a task must pickle. Attributes that are torch modules (`model`
-    and any frozen one) stay behind: `sample` and `collate` must not use them.
+    The loader's workers are separate processes, so a task must pickle. Attributes that are torch modules
+    (`model` and any frozen one) stay behind: `sample` and `collate` must not use them.
     """
 
     model: torch.nn.Module
     """What trains."""
 
     def sample(self, index: int) -> Any:
-        """Return the `index`-th sample of an endless stream; it depends on the task's seed and `index` only."""
+        """Return the `index`-th sample of an endless stream; it depends on the seed and `index` only."""
         ...
 
     def collate(self, samples: list[Any]) -> Any:
@@ -37,7 +37,7 @@ class TrainingTask(Protocol):
         ...
 
     def parameter_groups(self) -> list[dict[str, Any]]:
-        """Return optimiser groups: {"params": …} and optionally "weight_decay" and "lr_scale" (a factor on lr)."""
+        """Return optimiser groups: {"params": …} and optionally "weight_decay" and "lr_scale" (times lr)."""
         ...
 
     def evaluate(self, model: torch.nn.Module) -> Mapping[str, float]:
