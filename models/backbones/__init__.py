@@ -1,0 +1,7 @@
+"""Image backbones: four feature maps at strides 4, 8, 16 and 32."""
+
+from models.backbones.base import Backbone
+from models.backbones.build import build_backbone
+from models.backbones.compact import CompactBackbone
+
+__all__ = ["Backbone", "CompactBackbone", "build_backbone"]

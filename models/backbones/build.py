@@ -1,0 +1,63 @@
+"""Build a backbone from its configuration; transformers supplies the published ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from models.backbones.base import Backbone
+from models.backbones.compact import CompactBackbone
+from toolkit.errors import InputError
+
+THROUGH_AUTO_BACKBONE = ("resnet", "swin", "convnext")
+
+
+class TransformersBackbone(Backbone):
+    """A transformers backbone (ResNet, Swin, ConvNeXt) with its four stages put out."""
+
+    def __init__(self, model_type: str, settings: Mapping[str, Any]) -> None:
+        super().__init__()
+        from transformers import AutoBackbone, AutoConfig
+
+        config = AutoConfig.for_model(model_type, **settings)
+        config.out_features = ["stage1", "stage2", "stage3", "stage4"]
+        self.body = AutoBackbone.from_config(config)
+        self.channels = tuple(self.body.channels)
+
+    def forward(self, pixels: Tensor) -> list[Tensor]:
+        """Feature maps at strides 4, 8, 16, 32 of normalised pixels ``[B, 3, H, W]``."""
+        return list(self.body(pixels).feature_maps)
+
+
+class SegformerBackbone(Backbone):
+    """The MiT encoder of SegFormer, which AutoBackbone does not take."""
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        super().__init__()
+        from transformers import SegformerConfig, SegformerModel
+
+        config = SegformerConfig(**settings)
+        self.body = SegformerModel(config)
+        self.channels = tuple(config.hidden_sizes)
+
+    def forward(self, pixels: Tensor) -> list[Tensor]:
+        """Feature maps at strides 4, 8, 16, 32 of normalised pixels ``[B, 3, H, W]``."""
+        return list(self.body(pixels, output_hidden_states=True).hidden_states)
+
+
+def build_backbone(model_type: str, settings: Mapping[str, Any]) -> Backbone:
+    """Build the backbone ``model_type`` (``compact``, or a transformers model type) from its settings.
+
+    Raises:
+        InputError: The type is none of those listed.
+    """
+    if model_type == "compact":
+        return CompactBackbone(**settings)
+    if model_type == "segformer":
+        return SegformerBackbone(settings)
+    if model_type in THROUGH_AUTO_BACKBONE:
+        return TransformersBackbone(model_type, settings)
+    known = ", ".join(["compact", *THROUGH_AUTO_BACKBONE, "segformer"])
+    raise InputError(f"backbone '{model_type}' is not known; choose one of {known}")

@@ -1,0 +1,149 @@
+"""The CPN network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from models.cpn.config import ProposalConfig
+from models.roi_align import roi_align
+
+HEATMAP_STRIDE = 4
+QUERY_STRIDES = (4, 8, 16)  # P2, P3, P4
+INITIAL_LOGIT = -2.19  # CenterNet: a heatmap that starts at sigmoid(-2.19) = 0.1
+
+
+@dataclass(frozen=True)
+class ProposalMemory:
+    """What CPN computes once per scene.
+
+    Attributes:
+        features: P2, P3, P4 of one image, ``[C, H, W]`` each; the query vectors are taken from them.
+        tokens: The decoder layers' keys and values, ``[1, HW, C']`` each.
+        adapted: ``[C', H / 4, W / 4]``, what the aggregated query is correlated with.
+    """
+
+    features: list[Tensor]
+    tokens: list[Tensor]
+    adapted: Tensor
+
+
+class ProposalModel(PreTrainedModel):
+    """From the masks of exemplars to a heatmap of clicks on similar objects.
+
+    Source: SimpSON, section 3.2.
+    """
+
+    config_class = ProposalConfig
+    base_model_prefix = "cpn"
+
+    def __init__(self, config: ProposalConfig) -> None:
+        super().__init__(config)
+        width = config.channels
+        self.query_projections = nn.ModuleList(
+            nn.Linear(config.feature_channels, width) for _ in QUERY_STRIDES
+        )
+        self.token_projections = nn.ModuleList(
+            nn.Conv2d(config.feature_channels, width, 1) for _ in QUERY_STRIDES
+        )
+        self.token_norms = nn.ModuleList(nn.LayerNorm(width) for _ in QUERY_STRIDES)
+        self.position = nn.Parameter(torch.randn(len(QUERY_STRIDES) * config.query_size**2, width) * 0.02)
+        self.layers = nn.ModuleList(
+            nn.TransformerDecoderLayer(
+                width, config.attention_heads, 2 * width, dropout=0.0, batch_first=True, norm_first=True
+            )
+            for _ in config.level_order
+        )
+        self.aggregate = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width))
+        self.adapter = _adapter(config)
+        self.bias = nn.Parameter(torch.tensor(INITIAL_LOGIT))
+        self.post_init()
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """Keep what the modules' own constructors drew."""
+
+    def remember(self, pyramid: Sequence[Tensor]) -> ProposalMemory:
+        """The scene's part: needed once, whatever is clicked later.
+
+        Args:
+            pyramid: P2–P5 (or P2–P4) of one image, ``[C, H / stride, W / stride]`` each.
+        """
+        features = list(pyramid[:3])
+        tokens = []
+        for stride in self.config.level_order:
+            level = QUERY_STRIDES.index(stride)
+            projected = self.token_projections[level](features[level][None]).flatten(2).transpose(1, 2)
+            tokens.append(self.token_norms[level](projected))  # [1, HW, C']
+        if self.config.adapter_depth == 0:
+            adapted = self.adapter(features[0][None])[0]
+        else:
+            size = features[0].shape[-2:]
+            upsampled = [
+                F.interpolate(f[None], size=size, mode="bilinear", align_corners=False) for f in features[1:]
+            ]
+            adapted = self.adapter(torch.cat([features[0][None], *upsampled], 1))[0]
+        return ProposalMemory(features, tokens, adapted)
+
+    def queries(self, memory: ProposalMemory, masks: Tensor, boxes: Tensor) -> Tensor:
+        """Masked RoI-Align vectors of the exemplars.
+
+        Args:
+            memory: The scene's part.
+            masks: ``[M, H / 4, W / 4]`` coverage of each exemplar, 0–1, at stride 4.
+            boxes: ``[M, 4]`` in pixels.
+
+        Returns:
+            ``[1, M · 3 · k², C']``.
+        """
+        k = self.config.query_size
+        keep = self._keep(masks, boxes)  # [M, 1, k, k]
+        vectors = []
+        for level, stride in enumerate(QUERY_STRIDES):
+            pooled = roi_align(memory.features[level], boxes, stride, k)  # [M, C, k, k]
+            pooled = (pooled * keep).flatten(2).transpose(1, 2)  # [M, k², C]
+            vectors.append(self.query_projections[level](pooled))
+        stacked = torch.cat(vectors, 1) + self.position  # [M, 3 k², C']
+        return stacked.flatten(0, 1)[None]
+
+    def _keep(self, masks: Tensor, boxes: Tensor) -> Tensor:
+        """1 where at least half of a bin (or the fullest bin) lies in the exemplar's mask, else 0."""
+        k = self.config.query_size
+        if not self.config.mask_queries:
+            return masks.new_ones(len(masks), 1, k, k)
+        own = [
+            roi_align(mask[None], box[None], HEATMAP_STRIDE, k, sampling=4)
+            for mask, box in zip(masks, boxes, strict=True)
+        ]
+        coverage = torch.cat(own)  # [M, 1, k, k]
+        fullest = coverage.amax((1, 2, 3), keepdim=True)
+        return (coverage >= torch.minimum(fullest, torch.tensor(0.5, device=masks.device))).to(masks.dtype)
+
+    def forward(self, memory: ProposalMemory, masks: Tensor, boxes: Tensor) -> Tensor:
+        """Heatmap logits ``[H / 4, W / 4]`` for exemplars of one group; arguments as for :meth:`queries`."""
+        x = self.queries(memory, masks, boxes)
+        for layer, tokens in zip(self.layers, memory.tokens, strict=True):
+            x = layer(x, tokens)
+        kernel = self.aggregate(x.mean(1))[0]  # [C']
+        scores = torch.einsum("c,chw->hw", kernel, memory.adapted)
+        return scores / self.config.channels**0.5 + self.bias
+
+
+def _adapter(config: ProposalConfig) -> nn.Module:
+    if config.adapter_depth == 0:
+        if config.channels == config.feature_channels:
+            return nn.Identity()
+        return nn.Conv2d(config.feature_channels, config.channels, 1)
+    layers: list[nn.Module] = []
+    inputs = len(QUERY_STRIDES) * config.feature_channels
+    for index in range(config.adapter_depth):
+        layers.append(nn.Conv2d(inputs, config.channels, 3, padding=1))
+        if index + 1 < config.adapter_depth:
+            layers.append(nn.BatchNorm2d(config.channels))
+            layers.append(nn.ReLU())
+        inputs = config.channels
+    return nn.Sequential(*layers)

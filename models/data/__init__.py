@@ -1,0 +1,1 @@
+"""Training samples: crops of real photos with pasted groups of real cut-outs."""

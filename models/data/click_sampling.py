@@ -1,0 +1,46 @@
+"""Training clicks of an object on the canvas."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+
+def interior_distance(mask: np.ndarray) -> tuple[np.ndarray, int, int]:
+    """Distance of an object's pixels to its boundary, within its box.
+
+    Args:
+        mask: bool ``[H, W]``, not empty.
+
+    Returns:
+        float32 distances of the box, and the box's top row and left column.
+    """
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    top, left = int(rows[0]), int(columns[0])
+    box = np.pad(mask[top : rows[-1] + 1, left : columns[-1] + 1].astype(np.uint8), 1)
+    return cv2.distanceTransform(box, cv2.DIST_L2, 3)[1:-1, 1:-1], top, left
+
+
+def sample_clicks(
+    mask: np.ndarray, rng: np.random.Generator, single_probability: float = 0.6
+) -> list[tuple[float, float]]:
+    """One to five clicks inside an object, near its centre.
+
+    Pixels count as near when their distance to the boundary is a random part (0.3–0.9) of the largest.
+
+    Args:
+        mask: bool ``[H, W]``, not empty.
+        rng: Source of randomness.
+        single_probability: Of one click; two to five share the rest.
+
+    Returns:
+        (x, y) at pixel centres.
+
+    Source: SimpSON, section 5.1: 1–5 clicks from the distance transform, around the centre.
+    """
+    distance, top, left = interior_distance(mask)
+    count = 1 if rng.random() < single_probability else int(rng.integers(2, 6))
+    near = np.flatnonzero(distance >= rng.uniform(0.3, 0.9) * distance.max())
+    chosen = near[rng.integers(len(near), size=count)]
+    width = distance.shape[1]
+    return [(left + int(i % width) + 0.5, top + int(i // width) + 0.5) for i in chosen]

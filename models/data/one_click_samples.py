@@ -1,0 +1,98 @@
+"""Samples and batches for training 1C-DSN."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.data.canvas import Canvas, CanvasObject
+from models.data.click_sampling import sample_clicks
+from models.one_click.criterion import Targets
+from models.one_click.model import click_maps_of
+
+TARGET_STRIDE = 2  # masks are compared at stride 2: small objects need more than the paper's 4
+
+
+@dataclass(frozen=True)
+class OneClickSample:
+    """One picture with its clicked objects.
+
+    Attributes:
+        image: uint8 ``[3, S, S]``.
+        boxes: float32 ``[N, 4]`` pixels.
+        centers: float32 ``[N, 2]`` centres of mass.
+        masks: uint8 ``[N, S / 2, S / 2]``.
+        clicks: (x, y) of all the clicks, of whichever object.
+    """
+
+    image: np.ndarray
+    boxes: np.ndarray
+    centers: np.ndarray
+    masks: np.ndarray
+    clicks: list[tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class OneClickBatch:
+    """What the criterion and the network take: pixels uint8 ``[B, 3, S, S]``, four click maps, targets."""
+
+    image: Tensor
+    click_maps: list[Tensor]
+    targets: list[Targets]
+
+    def to(self, device: torch.device, non_blocking: bool = False) -> OneClickBatch:
+        """The same on another device."""
+        return OneClickBatch(
+            self.image.to(device, non_blocking=non_blocking),
+            [maps.to(device, non_blocking=non_blocking) for maps in self.click_maps],
+            [target.to(device) for target in self.targets],
+        )
+
+
+def clickable(canvas: Canvas, smallest_area: int = 16, visibility: float = 0.3) -> list[CanvasObject]:
+    """Objects with enough left to see."""
+    return [o for o in canvas.objects if o.mask.sum() >= smallest_area and o.visible >= visibility]
+
+
+def make_sample(canvas: Canvas, rng: np.random.Generator, limit: int) -> OneClickSample:
+    """Click half of the canvas's objects (at least one, at most ``limit``).
+
+    Source: SimpSON, section 5.1: at most 50 % of the instances, so that predictions follow the clicks.
+    """
+    candidates = clickable(canvas)
+    chosen: list[CanvasObject] = []
+    if candidates:
+        count = min(max(len(candidates) // 2, 1), limit)
+        chosen = [candidates[i] for i in rng.choice(len(candidates), count, replace=False)]
+    boxes, centers, masks, clicks = [], [], [], []
+    for item in chosen:
+        ys, xs = item.mask.nonzero()
+        boxes.append((xs.min(), ys.min(), xs.max() + 1, ys.max() + 1))
+        centers.append((xs.mean() + 0.5, ys.mean() + 0.5))
+        masks.append(item.mask[TARGET_STRIDE // 2 :: TARGET_STRIDE, TARGET_STRIDE // 2 :: TARGET_STRIDE])
+        clicks.extend(sample_clicks(item.mask, rng))
+    side = canvas.image.shape[0]
+    return OneClickSample(
+        image=np.ascontiguousarray(canvas.image.transpose(2, 0, 1)),
+        boxes=np.array(boxes, np.float32).reshape(-1, 4),
+        centers=np.array(centers, np.float32).reshape(-1, 2),
+        masks=np.array(masks, np.uint8).reshape(-1, side // TARGET_STRIDE, side // TARGET_STRIDE),
+        clicks=clicks,
+    )
+
+
+def collate(samples: Sequence[OneClickSample]) -> OneClickBatch:
+    """Stack pictures of one size."""
+    side = samples[0].image.shape[1]
+    return OneClickBatch(
+        image=torch.from_numpy(np.stack([s.image for s in samples])),
+        click_maps=click_maps_of([s.clicks for s in samples], side, side),
+        targets=[
+            Targets(torch.from_numpy(s.boxes), torch.from_numpy(s.centers), torch.from_numpy(s.masks))
+            for s in samples
+        ],
+    )

@@ -1,0 +1,241 @@
+"""The training criterion of 1C-DSN."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from models.losses import centerness_of, dice_loss, giou_loss, sigmoid_focal_loss
+from models.one_click.assign import assign_locations, level_locations
+from models.one_click.dynamic_masks import SIZES_OF_INTEREST, dynamic_masks
+from models.one_click.model import OneClickModel, OneClickOutput
+from models.pyramid import STRIDES
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The clicked objects of one image.
+
+    Attributes:
+        boxes: float ``[N, 4]`` pixels.
+        centers: float ``[N, 2]`` centres of mass, pixels.
+        masks: uint8 ``[N, H / s, W / s]``, sampled at the pixel centres of stride s.
+    """
+
+    boxes: Tensor
+    centers: Tensor
+    masks: Tensor
+
+    def to(self, device: torch.device) -> Targets:
+        """The same on another device."""
+        return Targets(self.boxes.to(device), self.centers.to(device), self.masks.to(device))
+
+
+@dataclass(frozen=True)
+class CriterionConfig:
+    """Weights and limits of the criterion; the losses all weigh 1 in Entity Segmentation.
+
+    Attributes:
+        class_weight: Of the focal loss.
+        box_weight: Of the GIoU loss.
+        centerness_weight: Of the centerness loss.
+        mask_weight: Of the Dice loss.
+        masks_per_image: Locations whose masks are trained, at most (120 per image in Entity Segmentation).
+        masks_per_object: The same per object.
+    """
+
+    class_weight: float = 1.0
+    box_weight: float = 1.0
+    centerness_weight: float = 1.0
+    mask_weight: float = 1.0
+    masks_per_image: int = 120
+    masks_per_object: int = 16
+
+
+def flatten_levels(output: OneClickOutput) -> tuple[Tensor, Tensor, Tensor]:
+    """Logits ``[B, L]``, distances in pixels ``[B, L, 4]``, centerness ``[B, L]`` of all levels, float32."""
+    logits = torch.cat([level.logits.flatten(1) for level in output.levels], 1).float()
+    centerness = torch.cat([level.centerness.flatten(1) for level in output.levels], 1).float()
+    distances = [
+        level.distances.flatten(2).transpose(1, 2).float() * stride
+        for level, stride in zip(output.levels, STRIDES, strict=True)
+    ]
+    return logits, torch.cat(distances, 1), centerness
+
+
+def limit_per_object(objects: Tensor, per_object: int, total: int) -> Tensor:
+    """Indices of at most ``per_object`` random positives of each object, ``total`` in all.
+
+    Args:
+        objects: long ``[P]``, the object of each positive location.
+        per_object: At most so many of each.
+        total: At most so many altogether.
+    """
+    order = torch.randperm(len(objects), device=objects.device)
+    shuffled = objects[order]
+    stable = torch.argsort(shuffled, stable=True)
+    grouped = shuffled[stable]
+    starts = torch.searchsorted(grouped, grouped)  # first index of each object's run
+    rank = torch.arange(len(grouped), device=objects.device) - starts
+    kept = order[stable[rank < per_object]]
+    return kept[torch.randperm(len(kept), device=kept.device)[:total]]
+
+
+class OneClickCriterion:
+    """Focal, GIoU weighted by centerness, centerness and Dice losses.
+
+    Source: FCOS, equation 2, and Entity Segmentation's mask loss; SimpSON, section 3.1.
+    """
+
+    def __init__(self, config: CriterionConfig) -> None:
+        self.config = config
+
+    def __call__(
+        self, model: OneClickModel, output: OneClickOutput, targets: list[Targets]
+    ) -> dict[str, Tensor]:
+        """Scalars ``class``, ``box``, ``centerness``, ``mask`` and their weighted sum ``total``."""
+        logits, distances, centerness = flatten_levels(output)
+        device = logits.device
+        shapes = [(level.logits.shape[-2], level.logits.shape[-1]) for level in output.levels]
+        points, levels = level_locations(shapes, device)
+        assigned = torch.stack(
+            [assign_locations(t.boxes, t.centers, points, levels) for t in targets]
+        )  # [B, L]
+        positive = assigned >= 0
+        count = positive.sum().clamp(min=1)
+        losses = {"class": sigmoid_focal_loss(logits, positive.float()) / count}
+
+        image, place = positive.nonzero(as_tuple=True)  # [P] each
+        wanted = torch.cat(
+            [
+                _distances_to(points[place[image == index]], target.boxes[assigned[index][positive[index]]])
+                for index, target in enumerate(targets)
+            ]
+        )  # [P, 4]
+        wanted_centerness = centerness_of(wanted)
+        overlap = giou_loss(distances[positive], wanted)
+        losses["box"] = (overlap * wanted_centerness).sum() / wanted_centerness.sum().clamp(min=1e-6)
+        binary = F.binary_cross_entropy_with_logits(centerness[positive], wanted_centerness, reduction="sum")
+        losses["centerness"] = binary / count
+        losses["mask"] = self._mask_loss(model, output, targets, assigned, points, levels)
+        c = self.config
+        losses["total"] = (
+            c.class_weight * losses["class"]
+            + c.box_weight * losses["box"]
+            + c.centerness_weight * losses["centerness"]
+            + c.mask_weight * losses["mask"]
+        )
+        return losses
+
+    def _mask_loss(
+        self,
+        model: OneClickModel,
+        output: OneClickOutput,
+        targets: list[Targets],
+        assigned: Tensor,
+        points: Tensor,
+        levels: Tensor,
+    ) -> Tensor:
+        kept = []  # (image, location, object) of the masks to train
+        for index in range(len(targets)):
+            places = (assigned[index] >= 0).nonzero(as_tuple=True)[0]
+            objects = assigned[index][places]
+            chosen = limit_per_object(objects, self.config.masks_per_object, self.config.masks_per_image)
+            kept.append((places[chosen], objects[chosen]))
+        kernels = gather_kernels(model, output, [places for places, _ in kept])
+        per_mask = []
+        sizes = torch.tensor(SIZES_OF_INTEREST, device=points.device)
+        start = 0
+        for index, (places, objects) in enumerate(kept):
+            if len(places) == 0:
+                continue
+            own = kernels[start : start + len(places)].float()
+            start += len(places)
+            features = output.mask_features[index].float()
+            with torch.autocast(features.device.type, enabled=False):
+                masks = dynamic_masks(features, own, points[places], sizes[levels[places]])
+                truth = targets[index].masks[objects]
+                if truth.shape[-2:] != masks.shape[-2:]:
+                    masks = F.interpolate(
+                        masks[None], size=truth.shape[-2:], mode="bilinear", align_corners=False
+                    )[0]
+                per_mask.append(dice_loss(masks.sigmoid(), truth.float()))
+        return torch.cat(per_mask).mean() if per_mask else output.mask_features.sum() * 0
+
+
+def _distances_to(points: Tensor, boxes: Tensor) -> Tensor:
+    """Distances (l, t, r, b) from ``[P, 2]`` points to the sides of ``[P, 4]`` boxes."""
+    return torch.cat([points - boxes[:, :2], boxes[:, 2:] - points], 1)
+
+
+def gather_kernels(model: OneClickModel, output: OneClickOutput, places: list[Tensor]) -> Tensor:
+    """Mask kernels ``[N, 169]`` of chosen locations, image after image.
+
+    With BatchNorm the kernel head runs on small patches around those locations only; with GroupNorm, whose
+    statistics need the whole map, it runs densely.
+
+    Args:
+        model: The network.
+        output: Its full pass.
+        places: For each image, long indices into the list of all levels' locations.
+    """
+    heads = model.heads
+    sizes = [level.logits.shape[-2] * level.logits.shape[-1] for level in output.levels]
+    starts = [sum(sizes[:level]) for level in range(len(sizes))]
+    results, order = [], []
+    offset = 0
+    slots = []
+    for own in places:
+        slots.append(torch.arange(offset, offset + len(own), device=own.device))
+        offset += len(own)
+    for level, (start, size) in enumerate(zip(starts, sizes, strict=True)):
+        features = heads.with_coordinates(output.levels[level].features)
+        width = features.shape[-1]
+        images, rows, columns, slot = [], [], [], []
+        for index, own in enumerate(places):
+            here = (own >= start) & (own < start + size)
+            cells = own[here] - start
+            images.append(torch.full_like(cells, index))
+            rows.append(cells // width)
+            columns.append(cells % width)
+            slot.append(slots[index][here])
+        image, row, column = torch.cat(images), torch.cat(rows), torch.cat(columns)
+        if len(image) == 0:
+            continue
+        order.append(torch.cat(slot))
+        if model.config.norm == "batch":
+            patches, inside = cut_patches(features, image, row, column, heads.kernel_reach)
+            results.append(heads.kernels_from_patches(patches, inside))
+        else:
+            results.append(heads.dense_kernels(features)[image, :, row, column])
+    if not results:
+        return output.mask_features.new_zeros(0, heads.kernels.out_channels)
+    return torch.cat(results)[torch.argsort(torch.cat(order))]
+
+
+def cut_patches(
+    features: Tensor, image: Tensor, row: Tensor, column: Tensor, reach: int
+) -> tuple[Tensor, Tensor]:
+    """Square patches around cells, zero outside the map.
+
+    Args:
+        features: ``[B, C, H, W]``.
+        image: long ``[N]``, which image.
+        row: long ``[N]``.
+        column: long ``[N]``.
+        reach: Cells on each side.
+
+    Returns:
+        ``[N, C, S, S]`` with S = 2 · reach + 1, and ``[N, 1, S, S]``: 1 inside the map.
+    """
+    height, width = features.shape[-2:]
+    steps = torch.arange(-reach, reach + 1, device=features.device)
+    rows, columns = row[:, None] + steps, column[:, None] + steps  # [N, S]
+    inside = ((rows >= 0) & (rows < height))[:, :, None] & ((columns >= 0) & (columns < width))[:, None, :]
+    rows, columns = rows.clamp(0, height - 1), columns.clamp(0, width - 1)
+    patches = features[image[:, None, None], :, rows[:, :, None], columns[:, None, :]]  # [N, S, S, C]
+    mask = inside[:, None].to(features.dtype)
+    return patches.permute(0, 3, 1, 2) * mask, mask

@@ -1,0 +1,82 @@
+"""Mask branch, and masks by dynamic kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.one_click.config import OneClickConfig
+from models.one_click.layers import ConvUnit, Tower
+
+MASK_FEATURES = 8
+# Three 1×1 layers, 10 → 8 → 8 → 1 (8 features and 2 relative coordinates): (10·8 + 8) + (8·8 + 8) + (8 + 1)
+KERNEL_PARAMETERS = 169
+SIZES_OF_INTEREST = (32.0, 64.0, 128.0, 256.0)  # pixels; scale of the relative coordinates on P2–P5
+MASK_STRIDE = 4
+
+
+class MaskBranch(nn.Module):
+    """Eight feature channels at stride 4 from all pyramid levels.
+
+    Source: Entity Segmentation (Qi et al., 2021), the mask branch.
+    """
+
+    def __init__(self, config: OneClickConfig) -> None:
+        super().__init__()
+        inputs = config.pyramid_channels
+        if config.click_embedding and config.click_in_masks:
+            inputs += config.click_channels
+        self.levels = nn.ModuleList(ConvUnit(inputs, config.mask_channels, config.norm) for _ in range(4))
+        self.tower = Tower(config.mask_channels, config.mask_channels, config.mask_depth, config.norm)
+        self.project = nn.Conv2d(config.mask_channels, MASK_FEATURES, 1)
+
+    def forward(self, pyramid: Sequence[Tensor]) -> Tensor:
+        """``[B, 8, H / 4, W / 4]`` from P2–P5."""
+        total = self.levels[0](pyramid[0])
+        for unit, feature in zip(self.levels[1:], pyramid[1:], strict=True):
+            total = total + F.interpolate(
+                unit(feature), size=total.shape[-2:], mode="bilinear", align_corners=False
+            )
+        return self.project(self.tower(total))
+
+
+def dynamic_masks(
+    features: Tensor,
+    kernels: Tensor,
+    locations: Tensor,
+    sizes: Tensor,
+    origin: tuple[int, int] = (0, 0),
+) -> Tensor:
+    """Mask logits of N objects, each with its own small network over shared features.
+
+    Args:
+        features: ``[8, H, W]`` at stride 4, or ``[N, 8, H, W]`` for a window of its own per object.
+        kernels: ``[N, 169]``.
+        locations: ``[N, 2]``, (x, y) in pixels, where each kernel was predicted.
+        sizes: ``[N]``, the size of interest of that location's level, in pixels.
+        origin: (column, row) of ``features``' first cell in the whole map; or pass shifted locations.
+
+    Returns:
+        ``[N, H, W]`` logits at stride 4.
+
+    Source: Tian et al., "Conditional Convolutions for Instance Segmentation" (2020), section 3.
+    """
+    n = kernels.shape[0]
+    height, width = features.shape[-2:]
+    w1, b1, w2, b2, w3, b3 = torch.split(kernels, [80, 8, 64, 8, 8, 1], dim=1)
+    w1 = w1.view(n, 8, 10)
+    columns = torch.arange(width, device=features.device, dtype=kernels.dtype) + origin[0]
+    rows = torch.arange(height, device=features.device, dtype=kernels.dtype) + origin[1]
+    x = (locations[:, :1] - (columns * MASK_STRIDE + MASK_STRIDE // 2)) / sizes[:, None]  # [N, W]
+    y = (locations[:, 1:] - (rows * MASK_STRIDE + MASK_STRIDE // 2)) / sizes[:, None]  # [N, H]
+    flat = features.flatten(-2)  # [8, HW] or [N, 8, HW]
+    hidden = torch.matmul(w1[:, :, :8], flat).view(n, 8, height, width)
+    # the coordinates are separable, so their part of the first layer needs no [N, 2, H, W] input
+    hidden = hidden + (w1[:, :, 8:9] * x[:, None, :])[:, :, None, :]  # [N, 8, 1, W]
+    hidden = hidden + (w1[:, :, 9:10] * y[:, None, :])[:, :, :, None]  # [N, 8, H, 1]
+    hidden = (hidden + b1[:, :, None, None]).relu().flatten(2)  # [N, 8, HW]
+    hidden = torch.baddbmm(b2[:, :, None], w2.view(n, 8, 8), hidden).relu()
+    return torch.baddbmm(b3[:, :, None], w3.view(n, 1, 8), hidden).view(n, height, width)

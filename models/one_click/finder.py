@@ -1,0 +1,238 @@
+"""From an encoded image and clicks to masked objects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.one_click.candidates import Candidates, FreeLocations, find_candidates, free_locations
+from models.one_click.dynamic_masks import MASK_STRIDE, SIZES_OF_INTEREST, dynamic_masks
+from models.one_click.model import OneClickModel
+
+# A mask is computed inside its predicted box, grown by this part of its sides and at least so many cells of
+# stride 4,
+# since the box is a guess.
+BOX_GROWTH = 0.2
+BOX_MARGIN = 2
+# Pieces of a mask smaller than this part of the largest one are specks.
+SMALLEST_PIECE = 0.1
+
+
+@dataclass(frozen=True)
+class EncodedImage:
+    """All that clicks do not change.
+
+    Attributes:
+        pyramid: P2–P5, ``[C, H / stride, W / stride]``.
+        mask_features: ``[8, H / 4, W / 4]``.
+        free: Locations that score without a click.
+        height: Of the network's input, pixels, without padding.
+        width: The same.
+    """
+
+    pyramid: list[Tensor]
+    mask_features: Tensor
+    free: list[FreeLocations]
+    height: int
+    width: int
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that the tensors hold."""
+        tensors = [*self.pyramid, self.mask_features]
+        for level in self.free:
+            tensors += [level.rows, level.columns, level.scores, level.boxes, level.kernels]
+        return sum(t.element_size() * t.nelement() for t in tensors)
+
+
+@dataclass(frozen=True)
+class FoundObject:
+    """A clicked object, in the network's coordinates.
+
+    Attributes:
+        logits: float32 ``[h, w]`` at stride 4, the window that holds the mask.
+        top: Row of the window's first cell.
+        left: Column of it.
+        score: 0–1.
+        clicks: The clicks it answers, (x, y) in pixels.
+    """
+
+    logits: np.ndarray
+    top: int
+    left: int
+    score: float
+    clicks: tuple[tuple[float, float], ...]
+
+    @property
+    def box(self) -> tuple[float, float, float, float]:
+        """(x1, y1, x2, y2) of the mask in pixels, to the cell."""
+        inside = self.logits > 0
+        rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
+        return (
+            float((self.left + columns[0]) * MASK_STRIDE),
+            float((self.top + rows[0]) * MASK_STRIDE),
+            float((self.left + columns[-1] + 1) * MASK_STRIDE),
+            float((self.top + rows[-1] + 1) * MASK_STRIDE),
+        )
+
+    def coverage(self, height: int, width: int) -> np.ndarray:
+        """The soft mask as a whole map at stride 4, float32 ``[height, width]``, 0–1."""
+        full = np.zeros((height, width), np.float32)
+        h, w = self.logits.shape
+        full[self.top : self.top + h, self.left : self.left + w] = 1 / (
+            1 + np.exp(-self.logits.clip(-30, 30))
+        )
+        return full
+
+    def value_at(self, x: float, y: float) -> float:
+        """The logit at a pixel, bilinear; -inf outside the window."""
+        column, row = x / MASK_STRIDE - 0.5 - self.left, y / MASK_STRIDE - 0.5 - self.top
+        h, w = self.logits.shape
+        if not (-1 < row < h and -1 < column < w):
+            return -np.inf
+        point = cv2.remap(
+            self.logits,
+            np.array([[column]], np.float32),
+            np.array([[row]], np.float32),
+            cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        return float(point[0, 0])
+
+    def mask(self, height: int, width: int, scale: float) -> np.ndarray:
+        """The mask in the photo, of which the network saw a copy ``scale`` times as large; bool."""
+        full = np.zeros((height, width), bool)
+        h, w = self.logits.shape
+        x1 = max(int(np.floor(self.left * MASK_STRIDE / scale)), 0)
+        y1 = max(int(np.floor(self.top * MASK_STRIDE / scale)), 0)
+        x2 = min(int(np.ceil((self.left + w) * MASK_STRIDE / scale)), width)
+        y2 = min(int(np.ceil((self.top + h) * MASK_STRIDE / scale)), height)
+        if x2 <= x1 or y2 <= y1:
+            return full
+        step = scale / MASK_STRIDE  # pixel (x + 0.5) of the photo lies at cell (x + 0.5) · step - 0.5
+        matrix = np.array(
+            [[step, 0, (x1 + 0.5) * step - 0.5 - self.left], [0, step, (y1 + 0.5) * step - 0.5 - self.top]]
+        )
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        values = cv2.warpAffine(
+            self.logits, matrix, (x2 - x1, y2 - y1), flags=flags, borderMode=cv2.BORDER_REPLICATE
+        )
+        points = [(x / scale - x1, y / scale - y1) for x, y in self.clicks]
+        full[y1:y2, x1:x2] = without_specks(values > 0, points)
+        return full
+
+
+def without_specks(mask: np.ndarray, clicks: Sequence[tuple[float, float]]) -> np.ndarray:
+    """Keep the pieces of a mask that hold a click or are no specks beside the largest."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    if count <= 2:
+        return mask
+    areas = stats[:, cv2.CC_STAT_AREA].copy()
+    areas[0] = 0
+    keep = areas >= SMALLEST_PIECE * areas.max()
+    for x, y in clicks:
+        row, column = int(y), int(x)
+        if 0 <= row < mask.shape[0] and 0 <= column < mask.shape[1]:
+            keep[labels[row, column]] = True
+    keep[0] = False
+    return keep[labels]
+
+
+class ObjectFinder:
+    """Runs a 1C-DSN: the image once, then any clicks on windows."""
+
+    def __init__(self, model: OneClickModel) -> None:
+        self.model = model
+
+    @torch.no_grad()
+    def encode(self, image: Tensor, height: int, width: int) -> EncodedImage:
+        """Encode ``[1, 3, H, W]`` RGB 0–255, padded to multiples of 32 from ``height`` × ``width`` pixels."""
+        pyramid = self.model.encode(image)
+        features = self.model.mask_features(pyramid)
+        return self.remember([p[0] for p in pyramid], features[0], height, width)
+
+    @torch.no_grad()
+    def remember(self, pyramid: Sequence[Tensor], features: Tensor, height: int, width: int) -> EncodedImage:
+        """The same from a pyramid (``[C, H, W]`` a level) and mask features that are there already."""
+        heads = self.model.heads
+        kept = [p.float() for p in pyramid]
+        free = [free_locations(heads, heads(p[None], None, level), level) for level, p in enumerate(kept)]
+        return EncodedImage(kept, features.float(), free, height, width)
+
+    @torch.no_grad()
+    def find(
+        self,
+        encoded: EncodedImage,
+        groups: Sequence[Sequence[tuple[float, float]]],
+        avoid: Sequence[tuple[float, float]] = (),
+    ) -> list[FoundObject | None]:
+        """The object under each group of clicks; None where there is none.
+
+        A candidate's box must hold a click, then its mask must hold as many clicks as any candidate's does
+        and none of those to avoid; then the highest score wins (SimpSON, section 3.1: the box filter).
+
+        Args:
+            encoded: The image.
+            groups: For each object, its clicks (x, y) in pixels of the network's input.
+            avoid: Clicks that no mask may hold.
+        """
+        if not groups:
+            return []
+        heads = self.model.heads
+        found: list[FoundObject | None] = []
+        for group, candidates in zip(
+            groups, find_candidates(heads, encoded.pyramid, encoded.free, groups), strict=True
+        ):
+            found.append(_first_that_fits(encoded, candidates, group, avoid))
+        return found
+
+
+def _first_that_fits(
+    encoded: EncodedImage,
+    candidates: Candidates,
+    clicks: Sequence[tuple[float, float]],
+    avoid: Sequence[tuple[float, float]],
+) -> FoundObject | None:
+    best, most = None, 0
+    for index in range(len(candidates.scores)):
+        item = _masked(encoded, candidates, index, clicks)
+        if any(item.value_at(x, y) > 0 for x, y in avoid):
+            continue
+        held = sum(item.value_at(x, y) > 0 for x, y in clicks)
+        if held > most:
+            best, most = item, held
+        if most == len(clicks):
+            break
+    return best
+
+
+def _masked(
+    encoded: EncodedImage, candidates: Candidates, index: int, clicks: Sequence[tuple[float, float]]
+) -> FoundObject:
+    height, width = encoded.mask_features.shape[-2:]
+    x1, y1, x2, y2 = candidates.boxes[index].tolist()
+    grow_x, grow_y = BOX_GROWTH * (x2 - x1), BOX_GROWTH * (y2 - y1)
+    left = min(max(int((x1 - grow_x) // MASK_STRIDE) - BOX_MARGIN, 0), width - 1)
+    top = min(max(int((y1 - grow_y) // MASK_STRIDE) - BOX_MARGIN, 0), height - 1)
+    right = max(min(int((x2 + grow_x) // MASK_STRIDE) + 1 + BOX_MARGIN, width), left + 1)
+    bottom = max(min(int((y2 + grow_y) // MASK_STRIDE) + 1 + BOX_MARGIN, height), top + 1)
+    sizes = torch.tensor(SIZES_OF_INTEREST, device=encoded.mask_features.device)
+    logits = dynamic_masks(
+        encoded.mask_features[:, top:bottom, left:right],
+        candidates.kernels[index : index + 1],
+        candidates.points[index : index + 1],
+        sizes[candidates.levels[index : index + 1]],
+        origin=(left, top),
+    )[0]
+    return FoundObject(
+        logits.cpu().numpy(),
+        top,
+        left,
+        float(candidates.scores[index]),
+        tuple((float(x), float(y)) for x, y in clicks),
+    )

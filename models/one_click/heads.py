@@ -1,0 +1,164 @@
+"""Detection and kernel heads of 1C-DSN, shared by all pyramid levels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from models.one_click.config import OneClickConfig
+from models.one_click.dynamic_masks import KERNEL_PARAMETERS
+from models.one_click.layers import Tower
+from models.pyramid import STRIDES
+
+CLASS_PRIOR = 0.01  # RetinaNet, section 4.1: the initial probability of a positive
+# A box lies on the level where its larger side is at most 16 strides, so about 4 strides from centre to side.
+INITIAL_DISTANCE = 4.0
+
+
+@dataclass(frozen=True)
+class LevelOutput:
+    """Head outputs on one level, whole maps (``S`` = map) or windows.
+
+    Attributes:
+        logits: ``[B, 1, H, W]`` objectness before the sigmoid.
+        distances: ``[B, 4, H, W]`` to left, top, right, bottom, in strides, non-negative.
+        centerness: ``[B, 1, H, W]`` before the sigmoid.
+        features: ``[B, C, H, W]`` of the box tower, which the kernel head reads.
+    """
+
+    logits: Tensor
+    distances: Tensor
+    centerness: Tensor
+    features: Tensor
+
+
+class OneClickHeads(nn.Module):
+    """FCOS head (class-agnostic) and kernel head on click-embedded features.
+
+    Source: SimpSON, section 3.1; the designs are Entity Segmentation's, narrowed by the configuration.
+    """
+
+    def __init__(self, config: OneClickConfig) -> None:
+        super().__init__()
+        self.config = config
+        inputs = config.pyramid_channels
+        if config.click_embedding:
+            inputs += config.click_channels
+            # conv_i of section 3.1; without bias, so that a cell far from every click gets zeros
+            self.click_convs: Sequence[nn.Conv2d] = nn.ModuleList(  # type: ignore[assignment]
+                nn.Conv2d(1, config.click_channels, 3, padding=1, bias=False) for _ in STRIDES
+            )
+        width = config.head_channels
+        self.class_tower = Tower(inputs, width, config.head_depth, config.norm)
+        self.box_tower = Tower(inputs, width, config.head_depth, config.norm)
+        self.class_logits = nn.Conv2d(width, 1, 3, padding=1)
+        self.box_distances = nn.Conv2d(width, 4, 3, padding=1)
+        self.centerness = nn.Conv2d(width, 1, 3, padding=1)
+        self.scales = nn.Parameter(torch.ones(len(STRIDES)))
+        coordinates = 2 if config.kernel_coordinates else 0
+        self.kernel_tower = Tower(
+            width + coordinates, config.kernel_channels, config.kernel_depth, config.norm
+        )
+        self.kernels = nn.Conv2d(config.kernel_channels, KERNEL_PARAMETERS, 3, padding=1)
+        _initialise(self.class_logits, -math.log((1 - CLASS_PRIOR) / CLASS_PRIOR))
+        _initialise(self.box_distances, INITIAL_DISTANCE)
+        _initialise(self.centerness, 0.0)
+        _initialise(self.kernels, 0.0)
+
+    def embed(self, feature: Tensor, clicks: Tensor | None, level: int) -> Tensor:
+        """Join a level's features ``[B, C, H, W]`` with the projection of its click map ``[B, 1, H, W]``."""
+        if not self.config.click_embedding:
+            return feature
+        if clicks is None:
+            empty = feature.new_zeros(feature.shape[0], self.config.click_channels, *feature.shape[-2:])
+            return torch.cat([feature, empty], 1)
+        return torch.cat([feature, self.click_convs[level](clicks.to(feature.dtype))], 1)
+
+    def forward(self, feature: Tensor, clicks: Tensor | None, level: int) -> LevelOutput:
+        """Outputs on one whole level.
+
+        Args:
+            feature: ``[B, C, H, W]``, the pyramid level.
+            clicks: ``[B, 1, H, W]`` binary click map, or None for no clicks.
+            level: 0–3 for P2–P5.
+        """
+        x = self.embed(feature, clicks, level)
+        class_features, box_features = self.class_tower(x), self.box_tower(x)
+        return LevelOutput(
+            logits=self.class_logits(class_features),
+            distances=(self.box_distances(box_features) * self.scales[level]).relu(),
+            centerness=self.centerness(box_features),
+            features=box_features,
+        )
+
+    def on_windows(self, feature: Tensor, clicks: Tensor, inside: Tensor, level: int) -> LevelOutput:
+        """The same on windows: exact, because every layer is local (BatchNorm at inference).
+
+        Args:
+            feature: ``[N, C, S, S]``, zeros outside the image.
+            clicks: ``[N, 1, S + 2, S + 2]`` click maps, one cell wider on each side.
+            inside: ``[N, 1, S, S]``, 1 in the image.
+            level: 0–3 for P2–P5.
+
+        Returns:
+            Outputs of size ``S - 2 · (depth + 1)``; ``features`` are one cell wider on each side.
+        """
+        embedding = nn.functional.conv2d(clicks, self.click_convs[level].weight) * inside
+        return self.on_windows_without_clicks(torch.cat([feature, embedding], 1), inside, level)
+
+    def on_windows_without_clicks(self, x: Tensor, inside: Tensor, level: int) -> LevelOutput:
+        """The same on windows ``[N, C, S, S]`` whose click channels, if any, are joined already."""
+        class_features = self.class_tower.on_windows(x, inside)
+        box_features = self.box_tower.on_windows(x, inside)
+        conv = nn.functional.conv2d
+        distances = conv(box_features, self.box_distances.weight, self.box_distances.bias)
+        return LevelOutput(
+            logits=conv(class_features, self.class_logits.weight, self.class_logits.bias),
+            distances=(distances * self.scales[level]).relu(),
+            centerness=conv(box_features, self.centerness.weight, self.centerness.bias),
+            features=box_features,
+        )
+
+    @property
+    def kernel_reach(self) -> int:
+        """Cells that a kernel reads around its location in the box tower's features."""
+        return self.config.kernel_depth + 1
+
+    def kernels_from_patches(self, patches: Tensor, inside: Tensor) -> Tensor:
+        """Mask kernels of single locations.
+
+        Args:
+            patches: ``[N, C, S, S]`` box-tower features (and coordinates), ``S = 2 · kernel_reach + 1``.
+            inside: ``[N, 1, S, S]``, 1 in the image.
+
+        Returns:
+            ``[N, 169]``.
+        """
+        x = self.kernel_tower.on_windows(patches, inside)
+        return nn.functional.conv2d(x, self.kernels.weight, self.kernels.bias).flatten(1)
+
+    def dense_kernels(self, features: Tensor) -> Tensor:
+        """Mask kernels of every location, ``[B, 169, H, W]``, from box-tower features (and coordinates)."""
+        return self.kernels(self.kernel_tower(features))
+
+    def with_coordinates(self, features: Tensor) -> Tensor:
+        """Append column and row (−1 to 1) to ``[B, C, H, W]`` where the configuration says so."""
+        if not self.config.kernel_coordinates:
+            return features
+        batch, _, height, width = features.shape
+        rows = torch.linspace(-1, 1, height, device=features.device, dtype=features.dtype)
+        columns = torch.linspace(-1, 1, width, device=features.device, dtype=features.dtype)
+        y, x = torch.meshgrid(rows, columns, indexing="ij")
+        grid = torch.stack([x, y]).expand(batch, -1, -1, -1)  # [B, 2, H, W]
+        return torch.cat([features, grid], 1)
+
+
+def _initialise(conv: nn.Conv2d, bias: float) -> None:
+    """Weights from N(0, 0.01), as FCOS has them, and one value for all biases."""
+    nn.init.normal_(conv.weight, std=0.01)
+    if conv.bias is not None:
+        nn.init.constant_(conv.bias, bias)

@@ -1,0 +1,70 @@
+"""Convolution stacks that run alike on whole maps and on windows cut out of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+
+def normalisation(kind: str, channels: int) -> nn.Module:
+    """BatchNorm, or GroupNorm of 32 groups (fewer where the channels do not divide)."""
+    if kind == "batch":
+        return nn.BatchNorm2d(channels)
+    groups = 32
+    while channels % groups:
+        groups //= 2
+    return nn.GroupNorm(groups, channels)
+
+
+class ConvUnit(nn.Module):
+    """3×3 convolution, normalisation, ReLU."""
+
+    def __init__(self, inputs: int, outputs: int, norm: str) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+        self.norm = normalisation(norm, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``[B, C, H, W]`` to ``[B, C', H, W]``, zero-padded."""
+        return self.norm(self.conv(x)).relu()
+
+    def on_windows(self, x: Tensor, inside: Tensor) -> Tensor:
+        """The same on windows, one cell less on each side.
+
+        Args:
+            x: ``[N, C, S, S]``; cells outside the image hold zeros.
+            inside: ``[N, 1, S, S]``, 1 where a cell lies in the image.
+
+        Returns:
+            ``[N, C', S - 2, S - 2]``, again zero outside the image: what zero padding gives the next layer.
+        """
+        y = nn.functional.conv2d(x, self.conv.weight)
+        return self.norm(y).relu() * inside[..., 1:-1, 1:-1]
+
+
+class Tower(nn.Module):
+    """A stack of ``ConvUnit``."""
+
+    def __init__(self, inputs: int, channels: int, depth: int, norm: str) -> None:
+        super().__init__()
+        self.units: Sequence[ConvUnit] = nn.ModuleList(  # type: ignore[assignment]  # typed by its content
+            ConvUnit(inputs if index == 0 else channels, channels, norm) for index in range(depth)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``[B, C, H, W]`` to ``[B, C', H, W]``."""
+        for unit in self.units:
+            x = unit(x)
+        return x
+
+    def on_windows(self, x: Tensor, inside: Tensor) -> Tensor:
+        """The same on windows; each unit takes one cell off every side."""
+        for depth, unit in enumerate(self.units):
+            x = unit.on_windows(x, shrink(inside, depth))
+        return x
+
+
+def shrink(windows: Tensor, cells: int) -> Tensor:
+    """Take ``cells`` off every side of ``[N, C, S, S]``."""
+    return windows if cells == 0 else windows[..., cells:-cells, cells:-cells]

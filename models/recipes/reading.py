@@ -1,0 +1,82 @@
+"""Read a recipe, apply the command line's changes, and say plainly what is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from models.recipes.schema import OneClickRecipe, ProposalRecipe, Recipe, VerificationRecipe
+from toolkit.errors import InputError
+
+FOLDER = Path(__file__).parent
+
+
+def recipe_names() -> list[str]:
+    """Names of the recipes that come with the package."""
+    return sorted(path.stem for path in FOLDER.glob("*.yaml"))
+
+
+def find_recipe(name: str | Path) -> Path:
+    """A recipe file: a path, or the name of one that comes with the package.
+
+    Raises:
+        InputError: There is neither.
+    """
+    path = Path(name)
+    if path.is_file():
+        return path
+    packaged = FOLDER / f"{name}.yaml"
+    if packaged.is_file():
+        return packaged
+    raise InputError(
+        f"recipe '{name}' is no file and no packaged recipe; packaged are: {', '.join(recipe_names())}"
+    )
+
+
+def apply_override(settings: dict[str, Any], override: str) -> None:
+    """Apply one ``section.key=value`` (the value in YAML) to a recipe's settings, in place.
+
+    Raises:
+        InputError: The override has no ``=``, or leads through something that is no section.
+    """
+    name, separator, value = override.partition("=")
+    if not separator or not name:
+        raise InputError(f"--set {override}: expected key=value, for example --set schedule.steps=1000")
+    *sections, key = name.split(".")
+    here: Any = settings
+    for section in sections:
+        here = here.setdefault(section, {})
+        if not isinstance(here, dict):
+            raise InputError(f"--set {override}: '{section}' is a value, not a section")
+    try:
+        here[key] = yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise InputError(f"--set {override}: the value is no YAML ({error})") from error
+
+
+def read_recipe(
+    name: str | Path, overrides: Sequence[str] = ()
+) -> OneClickRecipe | ProposalRecipe | VerificationRecipe:
+    """Read, change and validate a recipe.
+
+    Raises:
+        InputError: The file is no YAML mapping, or a key is unknown, missing or ill-typed: each is named.
+    """
+    path = find_recipe(name)
+    try:
+        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: no YAML ({error})") from error
+    if not isinstance(settings, dict):
+        raise InputError(f"{path}: expected a mapping with the keys task, model, data, schedule")
+    for override in overrides:
+        apply_override(settings, override)
+    try:
+        return TypeAdapter(Recipe).validate_python(settings)
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(str(k) for k in e['loc'])}: {e['msg']}" for e in error.errors())
+        raise InputError(f"{path}: {problems}") from error

@@ -1,0 +1,133 @@
+"""What a training recipe may say; an unknown or ill-typed key is an error that names it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Strict(BaseModel):
+    """A section of a recipe: no unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CropStage(Strict):
+    """Crop side in pixels up to a fraction of the run: start small, finish large."""
+
+    size: int = Field(multiple_of=32, ge=64)
+    until: float = Field(gt=0, le=1)
+
+
+class ComposerSettings(Strict):
+    """How training pictures are composed; see :class:`models.data.composer.ComposerConfig`."""
+
+    smallest: float = 10.0
+    largest: float = 280.0
+    scale_limits: tuple[float, float] = (0.25, 3.0)
+    smallest_cover: float = 0.7
+    paste_probability: float = 0.75
+    groups: int = 3
+    copies: int = 6
+    objects: int = 24
+    colour_strength: float = 1.0
+    flip_vertical: float = 0.1
+
+
+class DataSettings(Strict):
+    """Where the photos are and how crops are drawn from them.
+
+    Attributes:
+        train: Split to learn from; usually given with ``--set data.train=FOLDER``.
+        val: Split for the quick validation during training; None for none.
+        val_images: Photos of ``val`` that the quick validation looks at, evenly spread.
+        source_power: See :class:`models.data.pool.PhotoPool`.
+        crops: Stages of the crop size.
+        clicked_objects: Objects clicked per picture, at most.
+    """
+
+    train: Path | None = None
+    val: Path | None = None
+    val_images: int = 60
+    source_power: float = 0.7
+    crops: tuple[CropStage, ...] = (CropStage(size=320, until=1.0),)
+    clicked_objects: int = 10
+    composer: ComposerSettings = ComposerSettings()
+
+
+class ScheduleSettings(Strict):
+    """Length and rate of the run; see :class:`toolkit.training.Schedule`."""
+
+    steps: int
+    batch_size: int
+    lr: float
+    weight_decay: float = 0.05
+    warmup_steps: int = 500
+    decay: Literal["cosine", "step", "constant"] = "cosine"
+    milestones: tuple[int, ...] = ()
+    gamma: float = 0.1
+    final_lr_fraction: float = 0.01
+    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
+    momentum: float = 0.9
+    betas: tuple[float, float] = (0.9, 0.999)
+    clip_grad_norm: float | None = None
+    ema_decay: float | None = None
+    mixed_precision: Literal["no", "bf16", "fp16"] = "no"
+    channels_last: bool = False
+    workers: int = 1
+    seed: int = 0
+    checkpoint_minutes: float | None = 5.0
+    checkpoint_steps: int | None = None
+    eval_every: int | None = None
+    log_every: int = 20
+
+
+class CriterionSettings(Strict):
+    """Weights of 1C-DSN's losses; see :class:`models.one_click.criterion.CriterionConfig`."""
+
+    class_weight: float = 1.0
+    box_weight: float = 1.0
+    centerness_weight: float = 1.0
+    mask_weight: float = 1.0
+    masks_per_image: int = 120
+    masks_per_object: int = 16
+
+
+class OneClickRecipe(Strict):
+    """Train 1C-DSN. ``model`` holds arguments of :class:`models.one_click.OneClickConfig`."""
+
+    task: Literal["one-click"]
+    description: str = ""
+    model: dict[str, Any] = Field(default_factory=dict)
+    data: DataSettings = DataSettings()
+    criterion: CriterionSettings = CriterionSettings()
+    schedule: ScheduleSettings
+
+
+class ProposalRecipe(Strict):
+    """Train CPN on a frozen 1C-DSN. ``model`` holds arguments of :class:`models.cpn.ProposalConfig`."""
+
+    task: Literal["cpn"]
+    description: str = ""
+    one_click: Path | None = None
+    model: dict[str, Any] = Field(default_factory=dict)
+    data: DataSettings = DataSettings()
+    schedule: ScheduleSettings
+
+
+class VerificationRecipe(Strict):
+    """Train PVM on a frozen 1C-DSN. ``model`` holds arguments of :class:`models.pvm.VerificationConfig`."""
+
+    task: Literal["pvm"]
+    description: str = ""
+    one_click: Path | None = None
+    model: dict[str, Any] = Field(default_factory=dict)
+    data: DataSettings = DataSettings()
+    margin: float = 1.0
+    pairs: int = Field(16, ge=2)
+    schedule: ScheduleSettings
+
+
+Recipe = Annotated[OneClickRecipe | ProposalRecipe | VerificationRecipe, Field(discriminator="task")]

@@ -1,0 +1,1 @@
+"""Training tasks: a model, its data, its losses and its quick validation."""

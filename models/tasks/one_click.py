@@ -1,0 +1,76 @@
+"""Training 1C-DSN."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from models.data.one_click_samples import OneClickBatch, OneClickSample, collate, make_sample
+from models.one_click import OneClickConfig, OneClickModel
+from models.one_click.criterion import CriterionConfig, OneClickCriterion
+from models.recipes.schema import OneClickRecipe
+from models.tasks.samples import PictureStream
+
+
+class OneClickTask:
+    """1C-DSN with clicked crops; see :class:`toolkit.training.TrainingTask`."""
+
+    def __init__(self, recipe: OneClickRecipe) -> None:
+        self.recipe = recipe
+        torch.manual_seed(recipe.schedule.seed)
+        self.model: nn.Module = OneClickModel(OneClickConfig(**recipe.model))
+        self.criterion = OneClickCriterion(CriterionConfig(**recipe.criterion.model_dump()))
+        self.stream = PictureStream(recipe.data, recipe.schedule)
+
+    def sample(self, index: int) -> OneClickSample:
+        """A picture with its clicked objects."""
+        canvas, rng = self.stream.picture(index)
+        return make_sample(canvas, rng, self.recipe.data.clicked_objects)
+
+    def collate(self, samples: list[OneClickSample]) -> OneClickBatch:
+        """Stack samples."""
+        return collate(samples)
+
+    def losses(self, model: nn.Module, batch: OneClickBatch) -> dict[str, Tensor]:
+        """The criterion's scalars."""
+        image = batch.image
+        if self.recipe.schedule.channels_last:
+            image = image.contiguous(memory_format=torch.channels_last)
+        output = model(image, batch.click_maps)
+        return self.criterion(unwrapped(model), output, batch.targets)
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Weight decay on the convolutions only."""
+        return decay_groups(self.model)
+
+    def evaluate(self, model: nn.Module) -> dict[str, float]:
+        """One-click mIoU on a part of the validation split."""
+        if self.recipe.data.val is None:
+            return {}
+        from models.tasks.validation import one_click_score
+
+        return one_click_score(model, self.recipe.data.val, self.recipe.data.val_images)
+
+    def save(self, model: nn.Module, folder: Path) -> None:
+        """Write the network with ``save_pretrained``."""
+        unwrapped(model).save_pretrained(folder)
+
+
+def unwrapped(model: nn.Module) -> OneClickModel:
+    """The network itself, out of what distributes it over several processes."""
+    inner = getattr(model, "module", model)
+    if not isinstance(inner, OneClickModel):
+        raise TypeError(f"expected a OneClickModel, got {type(inner).__name__}")
+    return inner
+
+
+def decay_groups(model: nn.Module) -> list[dict[str, Any]]:
+    """Two optimiser groups: weights of two or more dimensions decay, biases and normalisations do not."""
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    return [
+        {"params": [p for p in parameters if p.ndim >= 2]},
+        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+    ]
