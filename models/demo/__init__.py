@@ -1,0 +1,1 @@
+"""The demo: the main job on photos that installed packages bring along."""
