@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import random
 import re
 import shutil
@@ -13,11 +14,15 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 
 from toolkit.errors import InputError
 
 _NAME = re.compile(r"step-(\d+)$")
 _STATE = "state.pt"
+# What torch and safetensors raise on files that are damaged or something else.
+_UNREADABLE = (OSError, RuntimeError, ValueError, EOFError, pickle.UnpicklingError, SafetensorError)
 
 
 def list_checkpoints(folder: Path) -> list[tuple[int, Path]]:
@@ -52,10 +57,9 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     """Return the state saved in the checkpoint folder `path`, on the CPU."""
     try:
         return torch.load(path / _STATE, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError) as error:
+    except _UNREADABLE as error:
         raise InputError(
-            f"{path / _STATE}: not a readable checkpoint ({error}); "
-            "delete this folder to resume from the one before"
+            f"{path / _STATE}: not a readable checkpoint; delete this folder to resume from the one before"
         ) from error
 
 
@@ -147,14 +151,16 @@ def _read_weights(path: Path) -> Mapping[str, torch.Tensor]:
         raise InputError(
             f"{path}: no such file; give a weights file or a folder that holds model.safetensors"
         )
-    if path.suffix == ".safetensors":
-        from safetensors.torch import load_file
-
-        return load_file(path)
     try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, ValueError, EOFError) as error:
-        raise InputError(f"{path}: not a readable weights file ({error})") from error
-    if isinstance(state, Mapping) and isinstance(state.get("ema"), Mapping):
+    except _UNREADABLE as error:
+        raise InputError(
+            f"{path}: not a readable weights file; expected .safetensors or what torch.save wrote"
+        ) from error
+    if not isinstance(state, Mapping):
+        raise InputError(f"{path}: expected a state dict (names and tensors) in this file")
+    if isinstance(state.get("ema"), Mapping):
         return state["ema"]["model"]
     return state["model"] if isinstance(state.get("model"), Mapping) else state

@@ -7,6 +7,7 @@ import math
 import signal
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import torch
 
 from toolkit.errors import InputError
 from toolkit.training.checkpoints import list_checkpoints, load_initial_weights
-from toolkit.training.progress import Progress
+from toolkit.training.progress import Means, Progress
 from toolkit.training.run import TrainingRun, make_accelerator
 from toolkit.training.schedule import Schedule, lr_factor
 from toolkit.training.signals import StopRequest, TrainingInterrupted, catching_signals
@@ -118,7 +119,7 @@ def _train(run: TrainingRun, stop: StopRequest, deadline: float, progress: Progr
     schedule, accelerator = run.schedule, run.accelerator
     if run.step >= schedule.steps:
         return
-    loader = batches(
+    stream = batches(
         run.task,
         first_step=run.step,
         steps=schedule.steps,
@@ -128,46 +129,37 @@ def _train(run: TrainingRun, stop: StopRequest, deadline: float, progress: Progr
         processes=accelerator.num_processes,
         pin_memory=accelerator.device.type == "cuda",
     )
-    last_save = time.monotonic()
-    sums: dict[str, float] = {}
-    counted = 0
-    interval_start = time.monotonic()
     run.model.train()
-    stream = iter(loader)
-    while run.step < schedule.steps:
-        try:
-            batch = next(stream)
-        except RuntimeError:  # the signal that stops us may have killed a worker that was still starting
-            if stop.signal is None:
-                raise
-            return
-        for name, value in run.train_step(batch).items():
-            sums[name] = sums.get(name, 0.0) + value
-        counted += 1
-        progress.advance(run.step)
+    means = Means()
+    last_save = time.monotonic()
+    with closing(stream):
+        for batch in stream:
+            means.add(run.train_step(batch))
+            progress.advance(run.step)
+            at_end = run.step == schedule.steps
 
-        if run.step % schedule.log_every == 0 or run.step == schedule.steps:
-            run.last_losses = {name: value / counted for name, value in sums.items()}
-            seconds = (time.monotonic() - interval_start) / counted
-            rate = schedule.lr * lr_factor(run.step - 1, schedule)
-            progress.record(run.step, {**run.last_losses, "lr": rate, "time": round(seconds, 4)})
-            sums, counted, interval_start = {}, 0, time.monotonic()
+            if at_end or run.step % schedule.log_every == 0:
+                run.last_losses, seconds = means.take()
+                rate = schedule.lr * lr_factor(run.step - 1, schedule)
+                progress.record(run.step, {**run.last_losses, "lr": rate, "time": round(seconds, 4)})
 
-        improved = False
-        due = schedule.eval_every is not None and run.step % schedule.eval_every == 0
-        if due or run.step == schedule.steps:
-            improved = run.evaluate()
-            if run.last_scores:
+            improved = False
+            if at_end or _every(schedule.eval_every, run.step):
+                improved = run.evaluate()
                 progress.record(run.step, run.last_scores)
 
-        now = time.monotonic()
-        by_time = (
-            schedule.checkpoint_minutes is not None and now - last_save >= 60 * schedule.checkpoint_minutes
-        )
-        by_step = schedule.checkpoint_steps is not None and run.step % schedule.checkpoint_steps == 0
-        leave, save = run.agree(stop.signal is not None or now >= deadline, by_time or by_step or improved)
-        if leave:
-            return
-        if save:
-            run.save()
-            last_save = time.monotonic()
+            now = time.monotonic()
+            late = schedule.checkpoint_minutes and now - last_save >= 60 * schedule.checkpoint_minutes
+            leave, save = run.agree(
+                stop.signal is not None or now >= deadline,
+                improved or bool(late) or _every(schedule.checkpoint_steps, run.step),
+            )
+            if leave:
+                return
+            if save:
+                run.save()
+                last_save = time.monotonic()
+
+
+def _every(period: int | None, step: int) -> bool:
+    return period is not None and step % period == 0

@@ -77,7 +77,7 @@ class Progress:
 
     def record(self, step: int, figures: Mapping[str, float]) -> None:
         """Keep and show the figures of `step`."""
-        if not self.shown:
+        if not (self.shown and figures):
             return
         with open(self.log_path, "a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, **figures}) + "\n")
@@ -93,6 +93,28 @@ class Progress:
             self.last_line = now
             left = (self.steps - step) / rate if rate > 0 else float("inf")
             logger.info("step %d/%d %s | %.2f step/s, %s left", step, self.steps, text, rate, _duration(left))
+
+
+class Means:
+    """Means of the losses, and of the time a step takes, since they were last taken."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, float] = {}
+        self._steps = 0
+        self._start = time.monotonic()
+
+    def add(self, losses: Mapping[str, float]) -> None:
+        """Count one step."""
+        self._steps += 1
+        for name, value in losses.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value
+
+    def take(self) -> tuple[dict[str, float], float]:
+        """Return the mean losses and the mean seconds per step, and begin anew."""
+        means = {name: value / self._steps for name, value in self._sums.items()}
+        seconds = (time.monotonic() - self._start) / self._steps
+        self._sums, self._steps, self._start = {}, 0, time.monotonic()
+        return means, seconds
 
 
 def drop_lines_after(path: Path, step: int) -> None:

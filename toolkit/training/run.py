@@ -187,12 +187,10 @@ def make_accelerator(schedule: Schedule) -> Accelerator:
     AcceleratorState._reset_state()
     # A step may leave a branch unused (no object in the batch): let DDP notice instead of waiting for it.
     handlers = [DistributedDataParallelKwargs(find_unused_parameters=True)]
-    try:
-        return Accelerator(mixed_precision=schedule.mixed_precision, kwargs_handlers=handlers)
-    except ValueError as error:
-        raise InputError(
-            f"schedule field mixed_precision: {schedule.mixed_precision} cannot be used here ({error})"
-        ) from error
+    accelerator = Accelerator(mixed_precision=schedule.mixed_precision, kwargs_handlers=handlers)
+    if schedule.mixed_precision == "fp16" and accelerator.device.type == "cpu":
+        raise InputError('schedule field mixed_precision: "fp16" needs a GPU; use "bf16" or "no" on a CPU')
+    return accelerator
 
 
 def _to_channels_last(batch: Any) -> Any:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import copy
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from typing import Any
 
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from toolkit.errors import InputError
 from toolkit.training.task import TrainingTask
+
+_ERROR_PREFIX = f"{InputError.__module__}.{InputError.__qualname__}: "
 
 
 class _Samples(Dataset):
@@ -55,7 +60,7 @@ class _IndexBatches:
 
 
 def _start_worker(_: int) -> None:
-    """One thread per worker; signals are the training process's business: it stops its workers itself."""
+    """One thread per worker; signals are for the training process, which stops its workers itself."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     torch.set_num_threads(1)
@@ -64,6 +69,21 @@ def _start_worker(_: int) -> None:
     except ImportError:
         return
     cv2.setNumThreads(0)
+
+
+@contextmanager
+def _inherited_signals_blocked() -> Iterator[None]:
+    """Processes started inside begin with SIGINT and SIGTERM blocked, until `_start_worker` ignores them.
+
+    A Ctrl-C reaches the workers too; one that died of it would take the training process along before it
+    could save.
+    """
+    resource_tracker.ensure_running()  # started inside, it would unblock them
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def batches(
@@ -76,15 +96,15 @@ def batches(
     rank: int = 0,
     processes: int = 1,
     pin_memory: bool = False,
-) -> DataLoader:
-    """Return a loader of this process's slice of the batches of steps `first_step` … `steps - 1`.
+) -> Generator[Any, None, None]:
+    """Yield this process's slice of the batches of steps `first_step` … `steps - 1`.
 
-    Workers are spawned, not forked: threads of OpenCV and torch in the training process make a fork
-    deadlock, and a fork server would outlive a killed training process. So the task must pickle, and a script that trains
-    needs the usual `if __name__ == "__main__":`.
+    Workers are spawned, not forked: threads of OpenCV and torch in the training process make a fork deadlock,
+    and a fork server would outlive a killed training process. So the task must pickle, and a script that
+    trains needs the usual `if __name__ == "__main__":`. Close the generator to stop the workers.
     """
     samples = _Samples(task)
-    return DataLoader(
+    loader = DataLoader(
         samples,
         batch_sampler=_IndexBatches(first_step, steps, batch_size, rank, processes),  # type: ignore[arg-type]
         collate_fn=samples.collate,
@@ -95,3 +115,14 @@ def batches(
         # By default a loader draws from torch's global generator, and a resumed run would draw twice.
         generator=torch.Generator().manual_seed(0),
     )
+    with _inherited_signals_blocked():
+        iterator = iter(loader)
+    try:
+        yield from iterator
+    except InputError as error:  # a worker's comes with its traceback around it
+        raise InputError(str(error).strip().splitlines()[-1].removeprefix(_ERROR_PREFIX)) from error
+    finally:
+        # Not left to the garbage collector: a traceback may hold the iterator until the interpreter's exit,
+        # which would wait for workers that nobody told to stop.
+        if workers:
+            iterator._shutdown_workers()  # type: ignore[attr-defined]
