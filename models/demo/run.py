@@ -50,17 +50,11 @@ class Outcome:
         found = f"The clicked object and {siblings} sibling{'' if siblings == 1 else 's'} were selected."
         if self.coins is None:
             return found + " Nothing is counted here: look at what is missed and what is wrong."
-        count = self.coins
-        missed, wrong = count.of - count.found, count.not_coins
-        return (
-            f"{count.found} of the {count.of} coins were found"
-            + (f", {missed} missed" if missed else ", none missed")
-            + (
-                f"; {wrong} of the masks {'is' if wrong == 1 else 'are'} not a coin."
-                if wrong
-                else "; no false mask."
-            )
-        )
+        missed, wrong = self.coins.of - self.coins.found, self.coins.not_coins
+        return f"{self.coins.found} of the {self.coins.of} coins were found, {missed or 'none'} missed; " + {
+            0: "no mask is wrong.",
+            1: "1 mask is not a coin.",
+        }.get(wrong, f"{wrong} masks are not coins.")
 
 
 def run_photos(system: System, photos: Sequence[DemoPhoto]) -> Iterator[Outcome]:
@@ -93,6 +87,7 @@ def run_photos(system: System, photos: Sequence[DemoPhoto]) -> Iterator[Outcome]
 def write_split(folder: Path, outcomes: Sequence[Outcome], system_name: str) -> None:
     """Write the selections as a split: one category, siblings share a `group_id`."""
     from toolkit.masks import mask_to_rle
+    from toolkit.selection import CATEGORY
     from toolkit.split import SplitWriter
 
     card = {
@@ -100,12 +95,11 @@ def write_split(folder: Path, outcomes: Sequence[Outcome], system_name: str) -> 
         "system": system_name,
         "clicks": {outcome.photo.name: list(outcome.photo.click) for outcome in outcomes},
     }
-    categories = [{"id": 1, "name": "selected"}]
-    with SplitWriter(folder, categories=categories, card=card, overwrite=True) as writer:
+    with SplitWriter(folder, categories=[CATEGORY], card=card, overwrite=True) as writer:
         for outcome in outcomes:
             annotations = [
                 {
-                    "category_id": 1,
+                    "category_id": CATEGORY["id"],
                     "segmentation": mask_to_rle(instance.mask),
                     "group_id": 1,
                     "score": round(float(instance.score), 4),
@@ -143,7 +137,7 @@ def write_demo(out: Path, outcomes: Sequence[Outcome], system_name: str) -> Path
     from toolkit.inpaint import remove_objects
     from toolkit.report import Report
 
-    report = Report()
+    report = Report(command="demo", system=system_name)
     pictures = {}
     for outcome in outcomes:
         overlay = draw_overlay(outcome.image, outcome.selection, [Click(*outcome.photo.click)])

@@ -40,9 +40,9 @@ class CoinSystem:
         coins.sort(key=lambda coin: not coin[int(click.y), int(click.x)])
         corner = np.zeros_like(coins[0])
         corner[:20, :20] = True
-        half = coins[1].copy()
-        half[:, : int(np.nonzero(half)[1].mean())] = False
-        masks = [*coins[:-2], corner, half]
+        sliver = coins[1].copy()  # the rightmost 8 columns of a coin: less than half of it
+        sliver[:, : np.nonzero(sliver)[1].max() - 7] = False
+        masks = [*coins[:-2], corner, sliver]
         return [Instance(mask=mask, box=(0.0, 0.0, 384.0, 303.0), score=0.5) for mask in masks]
 
 
@@ -97,7 +97,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Outco
 
 def test_the_verdict_says_what_was_found_and_missed(finished: tuple[Path, list[Outcome]]) -> None:
     _, (coins, coffee) = finished
-    assert coins.verdict == "22 of the 24 coins were found, 2 missed; 2 masks are no coin."
+    assert coins.verdict == "22 of the 24 coins were found, 2 missed; 2 masks are not coins."
     assert coffee.verdict == "Nothing was found under the click."
     some = replace(coffee, selection=coins.selection[:2])
     assert some.verdict.startswith("The clicked object and 1 sibling were selected.")
