@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 DUPLICATE_IOU = 0.5  # two masks that overlap more than this are one object
 
 
+class NothingFoundError(InputError):
+    """There is no object under a click."""
+
+
 def parse_click(text: str) -> Click:
     """Turn `X,Y` (pixels of the upright photo, origin top-left) into a click.
 
@@ -67,9 +71,14 @@ def select(scene: Scene, clicks: Sequence[Click], *, similar: bool) -> list[Inst
         click on something that an earlier click already selected adds its new siblings to that click's group.
 
     Raises:
-        InputError: no object under a click.
+        NothingFoundError: no object under a click.
+        InputError: siblings asked of a scene that finds none.
     """
+    from toolkit.systems import GroupScene
+
     if similar:
+        if not isinstance(scene, GroupScene):
+            raise InputError("these weights select single objects only; add --single")
         answers = [scene.select_similar(click) for click in clicks]
     else:
         answers = [[found] if found else [] for found in scene.segment_each(clicks)]
@@ -77,7 +86,7 @@ def select(scene: Scene, clicks: Sequence[Click], *, similar: bool) -> list[Inst
     groups = 0
     for click, answer in zip(clicks, answers, strict=True):
         if not answer:
-            raise InputError(
+            raise NothingFoundError(
                 f"--at {click.x:g},{click.y:g}: no object found under this click; click on the middle of one"
             )
         known = find_duplicate(answer[0], selection)

@@ -46,10 +46,11 @@ class Outcome:
         """One honest sentence on what was found."""
         if not self.selection:
             return "Nothing was found under the click."
-        siblings = len(self.selection) - 1
-        found = f"The clicked object and {siblings} sibling{'' if siblings == 1 else 's'} were selected."
         if self.coins is None:
-            return found + " Nothing is counted here: look at what is missed and what is wrong."
+            siblings = {1: "no sibling", 2: "1 sibling"}.get(
+                len(self.selection), f"{len(self.selection) - 1} siblings"
+            )
+            return f"The clicked object and {siblings} were selected."
         missed, wrong = self.coins.of - self.coins.found, self.coins.not_coins
         return f"{self.coins.found} of the {self.coins.of} coins were found, {missed or 'none'} missed; " + {
             0: "no mask is wrong.",
@@ -61,9 +62,9 @@ def run_photos(system: System, photos: Sequence[DemoPhoto]) -> Iterator[Outcome]
     """Click once on each photo.
 
     Raises:
-        InputError: a photo is not installed.
+        InputError: a photo is not installed, or the system finds no siblings.
     """
-    from models.click_command import select
+    from models.click_command import NothingFoundError, select
     from models.demo.coins import count_coins, reference_coins
     from toolkit.clicks import Click
     from toolkit.image import open_image
@@ -75,7 +76,7 @@ def run_photos(system: System, photos: Sequence[DemoPhoto]) -> Iterator[Outcome]
         encoded = perf_counter()
         try:
             selection = select(scene, [Click(*photo.click)], similar=True)
-        except InputError:
+        except NothingFoundError:
             selection = []
         answered = perf_counter()
         coins = None
@@ -129,7 +130,7 @@ def summarise(outcomes: Sequence[Outcome]) -> dict[str, Any]:
 
 def write_demo(out: Path, outcomes: Sequence[Outcome], system_name: str) -> Path:
     """Write everything of a run to `out` and return the page's path."""
-    from models.demo.page import before_and_after, render_page
+    from models.demo.page import before_and_after, page_pictures, render_page
     from toolkit.clicks import Click
     from toolkit.drawing import draw_overlay
     from toolkit.files import write_json_atomic, write_text_atomic
@@ -141,14 +142,17 @@ def write_demo(out: Path, outcomes: Sequence[Outcome], system_name: str) -> Path
     pictures = {}
     for outcome in outcomes:
         overlay = draw_overlay(outcome.image, outcome.selection, [Click(*outcome.photo.click)])
-        cleaned = remove_objects(outcome.image, [instance.mask for instance in outcome.selection])
-        pictures[outcome.photo.name] = (overlay, cleaned)
+        try:
+            cleaned = remove_objects(outcome.image, [instance.mask for instance in outcome.selection])
+        except InputError as error:
+            report.add_skipped(f"{outcome.photo.name}: removal", str(error))
+            cleaned = outcome.image
+        pictures[outcome.photo.name] = page_pictures(outcome, cleaned)
         save_image(out / f"{outcome.photo.name}-overlay.png", overlay)
         save_image(out / f"{outcome.photo.name}-cleaned.png", cleaned)
         if not outcome.selection:
             report.add_skipped(outcome.photo.name, "no object found under the click")
-    first = outcomes[0]
-    save_image(out / "picture.jpg", before_and_after(first, pictures[first.photo.name][0]), quality=85)
+    save_image(out / "picture.jpg", before_and_after(pictures[outcomes[0].photo.name]), quality=80)
     write_split(out / "split", outcomes, system_name)
     write_json_atomic(out / "result.json", summarise(outcomes))
     report.write(out / "report.json")

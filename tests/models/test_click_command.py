@@ -80,6 +80,17 @@ def test_several_clicks_select_several_groups_each_object_once(image: np.ndarray
     assert np.sum([instance.mask for instance in selection], axis=0).max() == 1
 
 
+def test_siblings_are_not_asked_of_a_scene_that_finds_none(image: np.ndarray) -> None:
+    class SingleScene:
+        height, width = image.shape[:2]
+        segment = staticmethod(FloodFillScene(image).segment)
+        segment_each = staticmethod(FloodFillScene(image).segment_each)
+
+    assert len(select(SingleScene(), [Click(60, 20)], similar=False)) == 1
+    with pytest.raises(InputError, match="--single"):
+        select(SingleScene(), [Click(60, 20)], similar=True)
+
+
 def test_the_same_object_clicked_twice_is_selected_once(image: np.ndarray) -> None:
     selection = select(FloodFillScene(image), [Click(60, 20), Click(62, 22)], similar=False)
     assert len(selection) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,6 +33,12 @@ class CoinSystem:
     def encode(self, image: np.ndarray) -> CoinSystem:
         self.height, self.width = image.shape[:2]
         return self
+
+    def segment(self, clicks: Sequence[Click]) -> Instance | None:
+        return next(iter(self.select_similar(clicks[0])), None)
+
+    def segment_each(self, clicks: Sequence[Click]) -> list[Instance | None]:
+        return [self.segment([click]) for click in clicks]
 
     def select_similar(self, click: Click) -> list[Instance]:
         if (self.height, self.width) != (303, 384):
@@ -99,8 +106,9 @@ def test_the_verdict_says_what_was_found_and_missed(finished: tuple[Path, list[O
     _, (coins, coffee) = finished
     assert coins.verdict == "22 of the 24 coins were found, 2 missed; 2 masks are not coins."
     assert coffee.verdict == "Nothing was found under the click."
-    some = replace(coffee, selection=coins.selection[:2])
-    assert some.verdict.startswith("The clicked object and 1 sibling were selected.")
+    for count, words in ((1, "no sibling"), (2, "1 sibling"), (3, "2 siblings")):
+        some = replace(coffee, selection=coins.selection[:count])
+        assert some.verdict == f"The clicked object and {words} were selected."
 
 
 def test_the_selections_are_a_split(finished: tuple[Path, list[Outcome]]) -> None:
@@ -136,7 +144,8 @@ def test_the_page_is_self_contained(finished: tuple[Path, list[Outcome]]) -> Non
 
 def test_the_picture_of_the_readme_is_small(finished: tuple[Path, list[Outcome]]) -> None:
     out, _ = finished
-    assert open_image(out / "picture.jpg").shape == (303, 2 * 384 + 8, 3)
+    # Two pictures of 960 × 758 (384 × 303 enlarged 2.5 times) and a gap of 12, shrunk to 1400 pixels.
+    assert open_image(out / "picture.jpg").shape == (549, 1400, 3)
     assert (out / "picture.jpg").stat().st_size < 200_000
     assert open_image(out / "coins-overlay.png").shape == (303, 384, 3)
 
