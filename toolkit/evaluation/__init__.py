@@ -1,0 +1,1 @@
+"""Protocols that measure selection systems on a split: one click per object, one click per group."""

@@ -1,0 +1,121 @@
+"""Average precision and recall, class-agnostic, as pycocotools computes them."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from toolkit.masks import rle_area, rle_box
+
+RLE = Mapping[str, Any]
+# COCO's; LVIS counts 300 (https://cocodataset.org/#detection-eval, https://www.lvisdataset.org/challenge_2021).
+MAX_DETECTIONS = 100
+_RANGES = ("all", "small", "medium", "large")
+
+
+@dataclass(frozen=True)
+class Truth:
+    """A mask that should be found; `area` in pixels decides its size; a crowd counts neither way."""
+
+    rle: RLE
+    area: float
+    crowd: bool = False
+
+
+@dataclass(frozen=True)
+class Detection:
+    """A mask that was found, and how sure the system is of it."""
+
+    rle: RLE
+    score: float
+
+
+@dataclass(frozen=True)
+class Query:
+    """Detections and the truths they may match: those of one photo, or of one click on it."""
+
+    truths: Sequence[Truth]
+    detections: Sequence[Detection]
+
+
+@dataclass(frozen=True)
+class PrecisionRecall:
+    """What COCOeval found.
+
+    Attributes:
+        figures: ap, ap50, ap75 and ar, each also with _small, _medium and _large; IoU 0.50 to 0.95 in steps
+            of 0.05 for ap and ar; fractions of 1, None where there is no such truth.
+        curves: float [10, 101], precision per IoU threshold and recall 0, 0.01 … 1; None without truths.
+    """
+
+    figures: dict[str, float | None]
+    curves: np.ndarray | None
+
+
+def measure_precision_recall(
+    queries: Iterable[Query], max_detections: int = MAX_DETECTIONS
+) -> PrecisionRecall:
+    """Run COCOeval over masks of one class, every query an image of its own.
+
+    Args:
+        queries: what was found and what should have been.
+        max_detections: of a query that count, the best scores first.
+    """
+    truth, found = _as_coco(queries)
+    evaluation = COCOeval(truth, found, "segm")
+    evaluation.params.maxDets = [max_detections]
+    with contextlib.redirect_stdout(io.StringIO()):
+        evaluation.evaluate()
+        evaluation.accumulate()
+    precision = evaluation.eval["precision"][:, :, 0, :, 0]  # [T, 101, range]; -1 where there is no truth
+    recall = evaluation.eval["recall"][:, 0, :, 0]  # [T, range]
+    thresholds = evaluation.params.iouThrs
+    figures: dict[str, float | None] = {}
+    for index, name in enumerate(_RANGES):
+        suffix = "" if name == "all" else f"_{name}"
+        figures[f"ap{suffix}"] = _mean(precision[:, :, index])
+        figures[f"ap50{suffix}"] = _mean(precision[np.isclose(thresholds, 0.5), :, index])
+        figures[f"ap75{suffix}"] = _mean(precision[np.isclose(thresholds, 0.75), :, index])
+        figures[f"ar{suffix}"] = _mean(recall[:, index])
+    curves = precision[:, :, 0]
+    return PrecisionRecall(figures, None if (curves < 0).all() else curves)
+
+
+def _as_coco(queries: Iterable[Query]) -> tuple[COCO, COCO]:
+    """Put queries into the tables that COCOeval reads."""
+    images: list[dict] = []
+    truths: list[dict] = []
+    found: list[dict] = []
+    for number, query in enumerate(queries, start=1):
+        height, width = next((item.rle["size"] for item in (*query.truths, *query.detections)), (0, 0))
+        images.append({"id": number, "height": height, "width": width})
+        for truth in query.truths:
+            # ids from 1: COCOeval marks "no match" with 0
+            row = {"id": len(truths) + 1, "image_id": number, "category_id": 1, "iscrowd": int(truth.crowd)}
+            truths.append({**row, "segmentation": dict(truth.rle), "area": float(truth.area)})
+        for detection in query.detections:
+            rle = dict(detection.rle)
+            row = {"id": len(found) + 1, "image_id": number, "category_id": 1, "iscrowd": 0}
+            more = {"score": float(detection.score), "area": rle_area(rle), "bbox": list(rle_box(rle))}
+            found.append({**row, "segmentation": rle, **more})
+    return _table(images, truths), _table(images, found)
+
+
+def _table(images: list[dict], annotations: list[dict]) -> COCO:
+    coco = COCO()
+    coco.dataset = {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "object"}]}
+    with contextlib.redirect_stdout(io.StringIO()):
+        coco.createIndex()
+    return coco
+
+
+def _mean(values: np.ndarray) -> float | None:
+    counted = values[values > -1]
+    return float(counted.mean()) if counted.size else None

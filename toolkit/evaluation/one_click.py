@@ -1,0 +1,186 @@
+"""One click per object: how well the mask that comes back covers the object."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from toolkit.errors import InputError
+from toolkit.evaluation.clicking import object_click, random_of
+from toolkit.evaluation.coco_ap import (
+    MAX_DETECTIONS,
+    Detection,
+    PrecisionRecall,
+    Query,
+    Truth,
+    measure_precision_recall,
+)
+from toolkit.evaluation.photos import Protocol, measure_photos
+from toolkit.evaluation.plots import one_click_figures
+from toolkit.evaluation.tables import one_click_tables
+from toolkit.evaluation.truth import PhotoTruth, mask_of
+from toolkit.masks import mask_to_rle, rle_iou
+from toolkit.metrics import SIZES, bootstrap_ratio, mean, mean_by_size, size_of
+from toolkit.report import Report, write_result
+from toolkit.selection import Instance
+from toolkit.split import Split
+from toolkit.systems import Scene, System
+
+Results = Sequence[tuple[PhotoTruth, dict[str, Any]]]
+
+
+def run_one_click(
+    split: Split,
+    system: System,
+    out: Path,
+    *,
+    limit: int | None = None,
+    seed: int = 0,
+    jitter: float = 0.0,
+    max_detections: int = MAX_DETECTIONS,
+) -> dict[str, Any]:
+    """Click once on every object of a split; write result.json, table.md, iou.png and report.json into `out`.
+
+    Every object but crowds gets one click (see `object_click`), all clicks of a photo in one call. An object
+    for which nothing comes back has IoU 0. For AP each returned mask is a detection with its score. Runs
+    again where it stopped.
+
+    Args:
+        split: photos and annotations.
+        system: what is measured.
+        out: folder of the results.
+        limit: measure that many photos only, drawn with `seed`.
+        seed: of the draw and of the jitter.
+        jitter: spread of the clicks around the objects' centres; 0 clicks the centres.
+        max_detections: per photo that count for AP and AR.
+
+    Returns:
+        What result.json holds; see `score_one_click`.
+
+    Raises:
+        InputError: nothing in the split can be measured.
+    """
+    if not 0 <= jitter < float("inf"):
+        raise InputError(f"jitter: expected a number of 0 or more, got {jitter}")
+    report = Report(
+        command="eval one-click",
+        split=str(split.root),
+        system=system.name,
+        seed=seed,
+        jitter=jitter,
+        limit=limit,
+    )
+
+    def measure(scene: Scene, truth: PhotoTruth) -> dict[str, Any]:
+        return click_each(scene, truth, jitter, seed)
+
+    protocol = Protocol(
+        name="one-click",
+        settings={"jitter": jitter, "seed": seed if jitter else None},
+        applies=lambda truth: bool(truth.objects_to_find()),
+        measure=measure,
+        nothing_found=lambda truth: {"objects": [_nothing(found.id) for found in truth.objects_to_find()]},
+    )
+    try:
+        results = measure_photos(protocol, split, system, out, report, limit=limit, seed=seed)
+    finally:
+        report.write(out / "report.json")
+    result, precision_recall = score_one_click(results, max_detections, seed)
+    result = {"system": system.name, "jitter": jitter, **result}
+    write_result(out, result, one_click_tables(result), one_click_figures(results, precision_recall))
+    return result
+
+
+def click_each(scene: Scene, truth: PhotoTruth, jitter: float, seed: int) -> dict[str, Any]:
+    """Click once on each object of an encoded photo; returns the photo's record."""
+    wanted = truth.objects_to_find()
+    clicks = [
+        object_click(mask_of(found), jitter, random_of(seed, truth.record.id, found.id)) for found in wanted
+    ]
+    instances = scene.segment_each(clicks)
+    if len(instances) != len(clicks):
+        raise InputError(f"segment_each: expected one answer per click, {len(clicks)}, got {len(instances)}")
+    objects = []
+    for found, click, instance in zip(wanted, clicks, instances, strict=True):
+        entry = {**_nothing(found.id), "click": [click.x, click.y]}
+        if instance is not None:
+            entry |= found_entry(instance, truth)
+            entry["iou"] = float(rle_iou([entry["rle"]], [found.rle])[0, 0])
+        objects.append(entry)
+    return {"objects": objects}
+
+
+def found_entry(instance: Instance, truth: PhotoTruth) -> dict[str, Any]:
+    """Return mask and score of an instance for a record.
+
+    Raises:
+        InputError: the mask is not of the photo's size.
+    """
+    size = (truth.record.height, truth.record.width)
+    if instance.mask.shape != size:
+        raise InputError(f"a mask is {instance.mask.shape}, the photo {size}; masks cover the whole photo")
+    return {"rle": mask_to_rle(instance.mask), "score": float(instance.score)}
+
+
+def _nothing(annotation_id: int) -> dict[str, Any]:
+    return {"id": annotation_id, "click": None, "iou": 0.0, "score": None, "rle": None}
+
+
+def score_one_click(
+    results: Results, max_detections: int = MAX_DETECTIONS, seed: int = 0
+) -> tuple[dict[str, Any], PrecisionRecall]:
+    """Turn the records of all photos into the flat result.
+
+    Returns:
+        (result, what COCOeval found). The result has n, miou, miou_small … ap, ap_small … ar; besides, n by
+        size, success_50 and success_85 (fraction of objects with at least that IoU), miou_ci_low and
+        miou_ci_high (95 %, bootstrap over photos), miou_source_NAME and n_source_NAME. Fractions of 1; None
+        with nothing to average.
+    """
+    ious, areas, sources = [], [], []
+    for truth, record in results:
+        for found, entry in zip(truth.objects_to_find(), record["objects"], strict=True):
+            ious.append(entry["iou"])
+            areas.append(found.area)
+            sources.append(truth.record.source or "unknown")
+    by_size = mean_by_size(ious, areas)
+    interval = bootstrap_ratio(
+        [sum(entry["iou"] for entry in record["objects"]) for _, record in results],
+        [len(record["objects"]) for _, record in results],
+        seed=seed,
+    )
+    precision_recall = measure_precision_recall((_query(*result) for result in results), max_detections)
+    figures = precision_recall.figures
+    by_source: dict[str, list[float]] = defaultdict(list)
+    for source, iou in zip(sources, ious, strict=True):
+        by_source[source].append(iou)
+    result: dict[str, Any] = {
+        "n": len(ious),
+        "miou": by_size["all"],
+        **{f"miou_{size}": by_size[size] for size in SIZES},
+        **{key: figures[key] for key in ("ap", "ap_small", "ap_medium", "ap_large", "ar", "ap50", "ap75")},
+        "max_detections": max_detections,
+        "images": len(results),
+        **{f"n_{size}": count for size, count in _count_sizes(areas).items()},
+        "miou_ci_low": None if interval is None else interval[0],
+        "miou_ci_high": None if interval is None else interval[1],
+        "success_50": mean([iou >= 0.5 for iou in ious]),
+        "success_85": mean([iou >= 0.85 for iou in ious]),
+    }
+    for source, values in sorted(by_source.items()):
+        result |= {f"n_source_{source}": len(values), f"miou_source_{source}": mean(values)}
+    return result, precision_recall
+
+
+def _count_sizes(areas: Sequence[float]) -> dict[str, int]:
+    sizes = [size_of(area) for area in areas]
+    return {size: sizes.count(size) for size in SIZES}
+
+
+def _query(truth: PhotoTruth, record: dict[str, Any]) -> Query:
+    return Query(
+        [Truth(found.rle, found.area, found.crowd) for found in truth.objects],
+        [Detection(entry["rle"], entry["score"]) for entry in record["objects"] if entry["rle"] is not None],
+    )

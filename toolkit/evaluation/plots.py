@@ -1,0 +1,87 @@
+"""Plots of the protocols; matplotlib is imported when one is drawn, and no window is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from toolkit.evaluation.coco_ap import PrecisionRecall
+from toolkit.evaluation.truth import PhotoTruth
+from toolkit.metrics import SIZES, size_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from toolkit.evaluation.groups import GroupScore
+
+# Rows of COCOeval's precision, IoU 0.50 … 0.95 in steps of 0.05.
+_CURVES = {"IoU 50": 0, "IoU 75": 5, "IoU 90": 8}
+
+
+def one_click_figures(
+    results: Sequence[tuple[PhotoTruth, dict[str, Any]]], precision_recall: PrecisionRecall
+) -> dict[str, Figure]:
+    """Return "iou": the fraction of objects that reach an IoU, by size; and precision over recall."""
+    ious: dict[str, list[float]] = {"all": [], **{size: [] for size in SIZES}}
+    for truth, record in results:
+        for found, entry in zip(truth.objects_to_find(), record["objects"], strict=True):
+            ious["all"].append(entry["iou"])
+            ious[size_of(found.area)].append(entry["iou"])
+    figure, (left, right) = _two_axes()
+    levels = np.linspace(0, 1, 101)
+    for name, values in ious.items():
+        if values:
+            reached = [(np.asarray(values) >= level).mean() for level in levels]
+            left.plot(levels, reached, label=f"{name} ({len(values)})", lw=2.5 if name == "all" else 1.2)
+    _finish(left, "IoU after one click", "fraction of objects that reach it")
+    _draw_curves(right, precision_recall)
+    return {"iou": figure}
+
+
+def group_figures(scores: Sequence[GroupScore], precision_recall: PrecisionRecall) -> dict[str, Figure]:
+    """Return "groups": recall and precision by the size of the group; and precision over recall."""
+    bins = {"1": (1, 1), "2": (2, 2), "3–4": (3, 4), "5–9": (5, 9), "10–19": (10, 19), "20+": (20, np.inf)}
+    names, recalls, precisions = [], [], []
+    for name, (low, high) in bins.items():
+        chosen = [score for score in scores if low <= score.siblings <= high]
+        if not chosen:
+            continue
+        matched = sum(score.matched for score in chosen)
+        names.append(f"{name}\n({len(chosen)})")
+        recalls.append(matched / sum(score.siblings for score in chosen))
+        precisions.append(matched / max(1, sum(score.returned for score in chosen)))
+    figure, (left, right) = _two_axes()
+    places = np.arange(len(names))
+    left.bar(places - 0.2, recalls, 0.4, label="recall")
+    left.bar(places + 0.2, precisions, 0.4, label="precision")
+    left.set_xticks(places, names)
+    _finish(left, "siblings in the group (number of groups)", "at IoU 50")
+    _draw_curves(right, precision_recall)
+    return {"groups": figure}
+
+
+def _two_axes() -> tuple[Figure, Sequence[Axes]]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 4.5), layout="constrained")
+    return figure, figure.subplots(1, 2)
+
+
+def _draw_curves(axes: Axes, precision_recall: PrecisionRecall) -> None:
+    recall = np.linspace(0, 1, 101)
+    if precision_recall.curves is not None:
+        for name, row in _CURVES.items():
+            axes.plot(recall, precision_recall.curves[row], label=name)
+    _finish(axes, "recall", "precision")
+
+
+def _finish(axes: Axes, x_label: str, y_label: str) -> None:
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    axes.set_ylim(0, 1.02)
+    axes.grid(alpha=0.3)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend()

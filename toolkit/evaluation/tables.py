@@ -1,0 +1,67 @@
+"""Results as Markdown tables, laid out as papers print them: percentages with one decimal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table: the first column to the left, the others to the right."""
+    rule = ["---", *["---:"] * (len(header) - 1)]
+    return "\n".join(
+        "| " + " | ".join(_escaped(cell) for cell in row) + " |" for row in [header, rule, *rows]
+    )
+
+
+def percent(value: float | None) -> str:
+    """Return a fraction of 1 as a percentage; a dash for None."""
+    return "–" if value is None else f"{100 * value:.1f}"
+
+
+def one_click_tables(result: Mapping[str, Any]) -> str:
+    """Return the tables of `eval one-click`: the main row, and mIoU per source of the photos."""
+    columns = {
+        "mIoU": "miou", "mIoU_S": "miou_small", "mIoU_M": "miou_medium", "mIoU_L": "miou_large",
+        "IoU ≥ 50": "success_50", "IoU ≥ 85": "success_85",
+        "AP": "ap", "AP_S": "ap_small", "AP_M": "ap_medium", "AP_L": "ap_large", "AR": "ar",
+    }  # fmt: skip
+    text = _main_row(result, columns, "objects")
+    text += f"\n\n95 % interval of mIoU (bootstrap over photos): {_interval(result, 'miou')}."
+    text += f" AP and AR: at most {result['max_detections']} masks per photo."
+    sources = [key.removeprefix("n_source_") for key in result if key.startswith("n_source_")]
+    rows = [
+        [name, str(result[f"n_source_{name}"]), percent(result[f"miou_source_{name}"])] for name in sources
+    ]
+    return f"{text}\n\n{markdown_table(['source', 'objects', 'mIoU'], rows)}\n"
+
+
+def group_tables(result: Mapping[str, Any]) -> str:
+    """Return the tables of `eval groups`: all groups, and those of two and more."""
+    columns = {
+        "AP": "ap", "AP_S": "ap_small", "AP_M": "ap_medium", "AP_L": "ap_large",
+        "AR": "ar", "AR_S": "ar_small", "AR_M": "ar_medium", "AR_L": "ar_large",
+        "precision": "precision", "recall": "recall", "exact": "exact",
+    }  # fmt: skip
+    text = _main_row(result, columns, "groups")
+    text += f"\n\n95 % intervals (bootstrap over photos): precision {_interval(result, 'precision')}, "
+    text += f"recall {_interval(result, 'recall')}; both at IoU 50."
+    text += f" AP and AR: at most {result['max_detections']} masks per click."
+    names = ("ap", "ar", "precision", "recall")
+    row = [str(result["n_multi"]), *(percent(result[f"{name}_multi"]) for name in names)]
+    multi = markdown_table(["groups of two and more", "AP", "AR", "precision", "recall"], [row])
+    return f"{text}\n\n{multi}\n"
+
+
+def _main_row(result: Mapping[str, Any], columns: Mapping[str, str], what: str) -> str:
+    row = [str(result["system"]), str(result["n"]), *(percent(result[key]) for key in columns.values())]
+    return markdown_table(["system", what, *columns], [row])
+
+
+def _interval(result: Mapping[str, Any], name: str) -> str:
+    low, high = result[f"{name}_ci_low"], result[f"{name}_ci_high"]
+    return "not known (one photo)" if low is None else f"{percent(low)} to {percent(high)}"
+
+
+def _escaped(cell: str) -> str:
+    return cell.replace("|", "\\|")
