@@ -1,0 +1,153 @@
+"""From an annotator's pending prompts to the objects they select: pure logic over a scene."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from annotation.label_config import Mode
+from annotation.prompts import Prompt
+from toolkit.clicks import Click
+from toolkit.masks import mask_iou
+from toolkit.selection import Instance
+
+SAME_OBJECT = 0.5  # IoU from which two masks are one object
+
+
+@dataclass
+class Selection:
+    """What one or several prompts on one object select.
+
+    `members` starts with the clicked object; with mode "all" its siblings follow.
+    """
+
+    label: str
+    mode: Mode
+    clicks: list[Click]
+    members: list[Instance] = field(default_factory=list)
+
+
+def select(scene: Any, prompts: Sequence[Prompt], rejected: Sequence[Click] = ()) -> list[Selection]:
+    """Answer all pending prompts on one photo.
+
+    A positive prompt on an object that another prompt of its kind clicked already grows that object; elsewhere it
+    adds one. A negative prompt keeps out the sibling it lies on, tells the verification that such objects do not
+    belong, and cuts a clicked object back. No object is selected twice.
+
+    Args:
+        scene: an encoded photo (`toolkit.systems.Scene`); without `select_similar`, siblings are not looked for.
+        prompts: in the order they were made.
+        rejected: clicks on objects that were kept out of this selection before.
+
+    Returns:
+        One selection for each clicked object; empty where nothing was found.
+    """
+    negatives = [p.click for p in prompts if not p.click.positive]
+    unwanted = [*negatives, *(replace(click, positive=False) for click in rejected)]
+    selections: list[Selection] = []
+    for prompt in prompts:
+        if prompt.click.positive:
+            _add(scene, selections, prompt)
+    for selection in selections:
+        _settle(scene, selection, negatives)
+        if selection.mode == "all":
+            selection.members += _siblings(scene, selection, unwanted)
+    return _without_repeats([s for s in selections if s.members])
+
+
+def _add(scene: Any, selections: list[Selection], prompt: Prompt) -> None:
+    """Give a positive prompt to the object it grows, or start a new one."""
+    alone: Instance | None = scene.segment([prompt.click])
+    alike = [s for s in selections if (s.label, s.mode) == (prompt.label, prompt.mode)]
+    for selection in alike:
+        if _same_object(selection, prompt.click, alone):
+            selection.clicks.append(prompt.click)
+            return
+    if alone is not None:
+        selections.append(Selection(prompt.label, prompt.mode, [prompt.click], [alone]))
+    elif alike:
+        # Nothing stands there by itself, so it is a part that the last object misses.
+        alike[-1].clicks.append(prompt.click)
+
+
+def _same_object(selection: Selection, click: Click, alone: Instance | None) -> bool:
+    mask = selection.members[0].mask
+    if holds(mask, click):
+        return True
+    if alone is None:
+        return False
+    return (
+        any(holds(alone.mask, own) for own in selection.clicks) or mask_iou(mask, alone.mask) >= SAME_OBJECT
+    )
+
+
+def _settle(scene: Any, selection: Selection, negatives: Sequence[Click]) -> None:
+    """Segment a clicked object again where more than one click speaks of it."""
+    first = selection.members[0]
+    inside = [click for click in negatives if holds(first.mask, click)]
+    if len(selection.clicks) == 1 and not inside:
+        return
+    joint = scene.segment([*selection.clicks, *inside]) or first
+    mask = joint.mask
+    for click in inside:
+        if holds(mask, click):
+            mask = _cut_back(scene, mask, click, selection.clicks)
+    selection.members = [replace(joint, mask=mask)]
+
+
+def _cut_back(scene: Any, mask: np.ndarray, click: Click, clicks: Sequence[Click]) -> np.ndarray:
+    """Take away the object under a negative click that segmenting left in, unless it is the clicked one."""
+    other = scene.segment([replace(click, positive=True)])
+    if other is None or any(holds(other.mask, own) for own in clicks):
+        return mask
+    return mask & ~other.mask
+
+
+def _siblings(scene: Any, selection: Selection, unwanted: Sequence[Click]) -> list[Instance]:
+    find = getattr(scene, "select_similar", None)
+    if find is None:
+        return []
+    own = selection.members[0].mask
+    click = selection.clicks[0]
+    against = [negative for negative in unwanted if not holds(own, negative)]
+    found: list[Instance] = find(click, negatives=against) if against else find(click)
+    return [
+        one
+        for one in found[1:]
+        if not any(holds(one.mask, negative) for negative in unwanted)
+        and mask_iou(one.mask, own) < SAME_OBJECT
+    ]
+
+
+def _without_repeats(selections: Sequence[Selection]) -> list[Selection]:
+    """Drop what an earlier selection holds already; clicked objects come before siblings."""
+    kept: list[tuple[Instance, Selection]] = []
+    heads = [selection.members[0] for selection in selections]
+    result = []
+    for selection, head in zip(selections, heads, strict=True):
+        others = [one for one in heads if one is not head]
+        siblings = [
+            one
+            for one in selection.members[1:]
+            if not any(_overlap(one, other) for other in [*others, *(k for k, _ in kept)])
+        ]
+        selection.members = [head, *siblings]
+        kept += [(one, selection) for one in selection.members]
+        result.append(selection)
+    return result
+
+
+def holds(mask: np.ndarray, click: Click) -> bool:
+    """Whether a click lies on a mask [H, W]."""
+    return click.inside(*mask.shape) and bool(mask[click.row, click.column])
+
+
+def _overlap(a: Instance, b: Instance) -> bool:
+    ax0, ay0, ax1, ay1 = a.box
+    bx0, by0, bx1, by1 = b.box
+    if min(ax1, bx1) <= max(ax0, bx0) or min(ay1, by1) <= max(ay0, by0):
+        return False
+    return mask_iou(a.mask, b.mask) >= SAME_OBJECT

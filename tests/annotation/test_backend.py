@@ -1,0 +1,441 @@
+"""Recorded requests of Label Studio against the whole backend, in process."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from annotation.decoding import region_to_mask
+from annotation.label_config import default_label_config
+from tests.helpers.label_studio_requests import (
+    batch_body,
+    click_body,
+    inline,
+    point_body,
+    setup_body,
+    task_body,
+)
+from tests.helpers.selection_system import BLUE, GREEN, RED, ShapesSystem, shapes_photo
+from toolkit.errors import InputError
+from toolkit.masks import mask_iou
+
+WIDTH, HEIGHT = 320, 240
+DISCS = [(40, 40, 15, RED), (120, 40, 15, RED), (200, 40, 15, RED), (40, 140, 20, GREEN), (280, 200, 12, BLUE)]
+PHOTO = shapes_photo(DISCS)
+ADDRESS = inline(PHOTO)
+
+
+def disc(number: int) -> np.ndarray:
+    x, y, radius, _ = DISCS[number]
+    rows, columns = np.indices((HEIGHT, WIDTH))
+    return np.hypot(columns + 0.5 - x, rows + 0.5 - y) <= radius
+
+
+def at(number: int, **fields) -> dict:
+    x, y, *_ = DISCS[number]
+    return point_body(x, y, WIDTH, HEIGHT, **fields)
+
+
+def ask(client, points: list, config: str | None = None, address: str = ADDRESS, **task) -> dict:
+    answer = client.post("/predict", json=click_body(task_body(address, **task), points, config))
+    assert answer.status_code == 200, answer.text
+    results = answer.json()["results"]
+    assert len(results) == 1
+    return results[0]
+
+
+def matching(result: list[dict], number: int) -> list[dict]:
+    return [one for one in result if mask_iou(region_to_mask(one), disc(number)) > 0.9]
+
+
+def test_health_setup_and_versions(start):
+    client = start()
+    assert client.get("/health").json() == {"status": "UP", "state": "ready", "model_version": "shapes-1"}
+    assert client.post("/setup", json=setup_body()).json() == {"model_version": "shapes-1"}
+    assert client.get("/versions").json()["versions"] == ["shapes-1"]
+
+
+def test_one_click_gives_the_object_and_its_siblings(start):
+    client = start()
+    answer = ask(client, [at(1)])
+    assert answer["model_version"] == "shapes-1"
+    assert answer["score"] == pytest.approx(0.95)
+    result = answer["result"]
+    assert len(result) == 3
+    head, *siblings = result
+    assert matching([head], 1)
+    assert [len(matching(siblings, number)) for number in (0, 2)] == [1, 1]
+    assert "parentID" not in head
+    assert {one["parentID"] for one in siblings} == {head["id"]}
+    assert len({one["id"] for one in result}) == 3
+    groups = {one["meta"]["declutter"]["group"] for one in result}
+    assert len(groups) == 1
+    assert head["meta"]["text"] == [f"group {groups.pop()}"]
+    assert [one["meta"]["declutter"]["role"] for one in result] == ["clicked", "sibling", "sibling"]
+    for one in result:
+        assert (one["original_width"], one["original_height"], one["image_rotation"]) == (WIDTH, HEIGHT, 0)
+        assert one["from_name"] == "mask"
+        assert one["to_name"] == "image"
+        assert one["type"] == "bitmasklabels"
+        assert one["value"]["bitmasklabels"] == ["Distractor"]
+        assert 0 <= one["score"] <= 1
+
+
+def test_only_this_gives_one_object_without_a_group(start):
+    result = ask(start(), [at(1, label="Only this")])["result"]
+    assert len(result) == 1
+    assert matching(result, 1)
+    assert "group" not in result[0]["meta"]["declutter"]
+
+
+def test_a_click_on_nothing_is_answered_empty(start):
+    client = start()
+    answer = ask(client, [point_body(300, 20, WIDTH, HEIGHT)])
+    assert answer == {"result": [], "score": 0.0, "model_version": "shapes-1"}
+    assert 'declutter_empty_answers_total{reason="nothing-found"} 1.0' in client.get("/metrics").text
+
+
+def test_a_negative_click_keeps_a_sibling_out_and_reaches_the_model(start):
+    system = ShapesSystem()
+    result = ask(start(system), [at(1), at(2, positive=False)])["result"]
+    assert len(result) == 2
+    assert matching(result, 0)
+    assert not matching(result, 2)
+    (negative,) = system.negatives[-1]
+    assert (negative.x, negative.y) == pytest.approx((200, 40))
+    assert not negative.positive
+
+
+def test_a_second_positive_click_adds_another_group(start):
+    result = ask(start(), [at(1), at(3)])["result"]
+    assert len(result) == 4
+    groups = [one["meta"]["declutter"]["group"] for one in result]
+    assert len(set(groups[:3])) == 1
+    assert groups[3] not in groups[:3]
+    assert matching(result[3:], 3)
+
+
+def test_a_second_click_on_a_sibling_adds_nothing(start):
+    result = ask(start(), [at(1), at(2)])["result"]
+    assert sorted(len(matching(result, number)) for number in range(3)) == [1, 1, 1]
+    assert len(result) == 3
+
+
+def test_what_drafts_and_annotations_hold_is_left_out(start):
+    client = start()
+    first = ask(client, [at(1)])["result"]
+    again = ask(client, [at(1)], drafts=[first])
+    assert again["result"] == []
+    kept = [one for one in first if one["id"] != first[2]["id"]]
+    missing = ask(client, [at(1)], drafts=[kept])["result"]
+    assert len(missing) == 1
+    assert mask_iou(region_to_mask(missing[0]), region_to_mask(first[2])) == 1
+    # It joins the group and the tree that are there.
+    assert missing[0]["meta"]["declutter"]["group"] == first[0]["meta"]["declutter"]["group"]
+    assert missing[0]["parentID"] == first[0]["id"]
+    submitted = ask(client, [at(1)], annotations=[first])
+    assert submitted["result"] == []
+    text = client.get("/metrics").text
+    assert 'declutter_regions_left_out_total{reason="duplicate"}' in text
+
+
+def test_a_repainted_region_still_counts_as_known(start):
+    client = start()
+    first = ask(client, [at(3)])["result"]
+    from annotation.data_url import mask_to_data_url
+
+    smaller = disc(3).copy()
+    smaller[:130] = False  # the annotator took a bite out of it
+    first[0]["value"]["imageDataURL"] = mask_to_data_url(smaller)
+    assert ask(client, [at(3)], drafts=[first])["result"] == []
+
+
+def test_damaged_drafts_do_no_harm(start):
+    broken = {"id": "x", "type": "brushlabels", "to_name": "image", "value": {"rle": [1, 2]}}
+    assert len(ask(start(), [at(1)], drafts=[[broken, {"weird": 1}]])["result"]) == 3
+
+
+def test_with_auto_accept_a_negative_click_counts_for_the_next(start):
+    system = ShapesSystem()
+    client = start(system)
+    first = ask(client, [at(1)])["result"]
+    wrong = matching(first, 2)[0]
+    kept = [one for one in first if one is not wrong]
+    assert ask(client, [at(2, positive=False)], drafts=[kept])["result"] == []
+    result = ask(client, [at(1)], drafts=[kept])["result"]
+    assert result == []
+    assert [(round(n.x), n.positive) for n in system.negatives[-1]] == [(200, False)]
+    # Clicked itself, it is what the annotator wants after all.
+    assert matching(ask(client, [at(2)], drafts=[kept])["result"], 2)
+    # Another task knows nothing of it.
+    assert len(ask(client, [at(1)], task=2)["result"]) == 3
+
+
+def test_a_negative_click_does_not_haunt_another_selection(start):
+    system = ShapesSystem()
+    client = start(system)
+    ask(client, [at(1)])
+    ask(client, [at(3, positive=False)])
+    ask(client, [at(4)])
+    assert system.negatives[-1] == []
+
+
+def test_the_rest_is_counted_when_there_are_too_many(start):
+    result = ask(start(max_regions=2), [at(1)])["result"]
+    assert len(result) == 2
+    assert matching(result[:1], 1)
+    assert result[0]["meta"]["text"][1] == "1 more left out: at most 2 regions are given"
+
+
+@pytest.mark.parametrize("tag", ["BrushLabels", "PolygonLabels", "BitmaskLabels"])
+def test_every_mask_type_of_a_foreign_project(start, tag):
+    photo = shapes_photo(DISCS, hole=5)
+    config = (
+        f'<View><Image name="photo" value="$image"/><{tag} name="m" toName="photo"><Label value="Cat"/>'
+        f'<Label value="Dog"/></{tag}><KeyPointLabels name="kp" toName="photo" smart="true">'
+        '<Label value="Cat"/><Label value="Dog"/></KeyPointLabels></View>'
+    )
+    x, y, radius, _ = DISCS[1]
+    point = point_body(x + 10, y, WIDTH, HEIGHT, label="Dog", from_name="kp", to_name="photo")
+    result = ask(start(), [point], config, address=inline(photo))["result"]
+    assert len(result) == 3
+    kind = tag.lower()
+    for one in result:
+        assert one["type"] == kind
+        assert one["value"][kind] == ["Dog"]
+        assert one["from_name"] == "m"
+        assert not region_to_mask(one)[DISCS[0][1], DISCS[0][0]]  # the hole is there in every form
+    assert {region_to_mask(one)[y, x + 10] for one in result} == {True, False}
+
+
+def test_a_turned_photo_keeps_its_coordinates(start):
+    result = ask(start(), [at(1, rotation=90)])["result"]
+    assert matching(result, 1)
+    assert {one["image_rotation"] for one in result} == {90}
+
+
+def test_exif_orientation_is_applied_as_in_the_page(start):
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif[274] = 6  # stored lying on its left side: the page turns it clockwise
+    stored = np.ascontiguousarray(np.rot90(PHOTO))
+    result = ask(start(), [at(1)], address=inline(stored, "JPEG", exif=exif, quality=95))["result"]
+    assert matching(result, 1)
+
+
+def test_a_photo_that_the_page_shows_smaller_is_scaled(start):
+    point = point_body(DISCS[1][0] / 2, DISCS[1][1] / 2, WIDTH // 2, HEIGHT // 2)
+    result = ask(start(), [point])["result"]
+    assert len(result) == 3
+    mask = region_to_mask(result[0])
+    assert mask.shape == (HEIGHT // 2, WIDTH // 2)
+    assert mask_iou(mask, disc(1)[::2, ::2]) > 0.9
+
+
+def test_a_photo_of_another_shape_is_refused(start, caplog):
+    client = start()
+    assert ask(client, [point_body(60, 60, HEIGHT, WIDTH)])["result"] == []
+    assert "its EXIF orientation is not applied there; reload the task" in caplog.text
+
+
+def test_smart_rectangles_click_at_their_centre(start):
+    config = default_label_config().replace(
+        "<Image", '<RectangleLabels name="box" toName="image" smart="true"><Label value="All like this"/>'
+        "</RectangleLabels><Image"
+    )
+    x, y, radius, _ = DISCS[1]
+    box = at(1, from_name="box")
+    box["type"] = "rectanglelabels"
+    box["value"] = {
+        "x": (x - radius) / WIDTH * 100,
+        "y": (y - radius) / HEIGHT * 100,
+        "width": 2 * radius / WIDTH * 100,
+        "height": 2 * radius / HEIGHT * 100,
+        "rotation": 0,
+        "rectanglelabels": ["All like this"],
+    }
+    assert len(ask(start(), [box], config)["result"]) == 3
+
+
+def test_specks_are_not_given(start):
+    photo = PHOTO.copy()
+    photo[230:232, 5:7] = RED
+    result = ask(start(), [at(1)], address=inline(photo))["result"]
+    assert len(result) == 3
+
+
+@pytest.mark.parametrize(
+    "failure", [RuntimeError("CUDA out of memory"), MemoryError(), KeyError("x"), InputError("no")]
+)
+def test_a_failing_model_is_answered_empty_and_logged_with_the_request_id(start, caplog, failure):
+    system = ShapesSystem()
+    client = start(system)
+    system.fail_with = failure
+    answer = client.post("/predict", json=click_body(task_body(ADDRESS), [at(1)]))
+    assert answer.status_code == 200
+    assert answer.json() == {"results": [{"result": [], "score": 0.0, "model_version": "shapes-1"}]}
+    request_id = answer.headers["x-request-id"]
+    assert request_id in caplog.text
+    system.fail_with = None
+    assert len(ask(client, [at(1)])["result"]) == 3
+
+
+def test_a_slow_model_is_answered_empty_in_time(start):
+    client = start(ShapesSystem(encode_seconds=1.0), answer_seconds=0.2)
+    began = time.monotonic()
+    assert ask(client, [at(1)])["result"] == []
+    assert time.monotonic() - began < 0.9
+    assert 'reason="too-slow"' in client.get("/metrics").text
+
+
+def test_a_photo_is_encoded_once_however_many_ask(start):
+    system = ShapesSystem(encode_seconds=0.3)
+    client = start(system)
+    answers = []
+    threads = [threading.Thread(target=lambda: answers.append(ask(client, [at(1)]))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [len(answer["result"]) for answer in answers] == [3] * 8
+    assert system.calls["encode"] == 1
+    assert system.threads == 1
+    assert not system.overlapped
+
+
+def test_opening_a_task_encodes_its_photo_ahead(start):
+    system = ShapesSystem(encode_seconds=0.3)
+    client = start(system)
+    began = time.monotonic()
+    answer = client.post("/predict", json=batch_body([task_body(ADDRESS)]))
+    assert answer.json() == {"results": [[]]}  # nothing is stored, so a later batch still asks
+    assert time.monotonic() - began < 0.25
+    deadline = time.monotonic() + 5
+    while system.calls.get("encode") != 1 or not len(client.backend.cache):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    began = time.monotonic()
+    assert len(ask(client, [at(1)])["result"]) == 3
+    assert time.monotonic() - began < 0.25
+    assert system.calls["encode"] == 1
+
+
+def test_batches_are_prelabelled_in_groups(start):
+    client = start()
+    tasks = [task_body(inline(shapes_photo(DISCS[:4], seed=seed)), task=seed) for seed in range(3)]
+    results = client.post("/predict", json=batch_body(tasks)).json()["results"]
+    assert [len(one) for one in results] == [1, 1, 1]
+    regions = results[0][0]["result"]
+    assert len(regions) == 4
+    groups = [one["meta"]["declutter"]["group"] for one in regions]
+    assert sorted(groups.count(group) for group in set(groups)) == [1, 3]
+    assert sum("parentID" in one for one in regions) == 2
+    report = client.get("/prelabel").json()[0]
+    assert (report["total"], report["done"], report["failed"], report["state"]) == (3, 3, 0, "finished")
+
+
+def test_a_bad_photo_does_not_spoil_a_batch(start):
+    client = start()
+    tasks = [task_body(ADDRESS, task=1), task_body("data:image/png;base64,AAAA", task=2), task_body(ADDRESS, task=3)]
+    results = client.post("/predict", json=batch_body(tasks)).json()["results"]
+    assert [len(one) for one in results] == [1, 0, 1]
+    report = client.get("/prelabel").json()[0]
+    assert report["failed"] == 1
+    assert report["problems"][0].startswith("task 2: the given bytes: not an image")
+
+
+def test_a_long_batch_goes_on_in_the_background(start):
+    delivered = []
+    system = ShapesSystem(encode_seconds=0.15)
+    client = start(system, batch_seconds=0.4)
+    client.backend.batches._deliver = lambda task, prediction: delivered.append((task, len(prediction.result)))
+    tasks = [task_body(inline(shapes_photo(DISCS, seed=seed)), task=seed) for seed in range(6)]
+    results = client.post("/predict", json=batch_body(tasks)).json()["results"]
+    ready = sum(len(one) for one in results)
+    assert 0 < ready < 6
+    deadline = time.monotonic() + 10
+    while client.get("/prelabel").json()[0]["state"] == "running":
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert sorted(task for task, _ in delivered) == list(range(ready, 6))
+    report = client.get("/prelabel").json()[0]
+    assert report["delivered"] == 6
+    # Asked again, everything is there at once.
+    results = client.post("/predict", json=batch_body(tasks)).json()["results"]
+    assert [len(one) for one in results] == [1] * 6
+    assert system.calls["encode"] == 6
+
+
+def test_loading_failing_and_ready_are_told_apart():
+    from starlette.testclient import TestClient
+
+    from annotation.backend.app import Backend, create_app
+    from annotation.backend.model import ModelHolder, Served
+    from annotation.backend.settings import BackendSettings
+
+    gate = threading.Event()
+
+    def load() -> Served:
+        gate.wait(10)
+        raise InputError("weights 'nowhere': no 1C-DSN there")
+
+    model = ModelHolder(load)
+    backend = Backend(BackendSettings(answer_seconds=0.1), model)
+    with TestClient(create_app(backend), raise_server_exceptions=False) as client:
+        assert client.get("/health").json()["state"] == "loading"
+        assert ask(client, [at(1)])["result"] == []  # not an error, the model is not there yet
+        gate.set()
+        deadline = time.monotonic() + 5
+        while client.get("/health").status_code != 503:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        body = client.get("/health").json()
+        assert body["state"] == "failing"
+        assert body["problem"] == "the model could not be loaded: weights 'nowhere': no 1C-DSN there"
+        assert ask(client, [at(1)])["result"] == []
+        model.replace(Served(ShapesSystem(), "shapes-2"))
+        assert client.get("/health").json() == {"status": "UP", "state": "ready", "model_version": "shapes-2"}
+        assert "declutter_ready 1.0" in client.get("/metrics").text
+
+
+def test_new_weights_encode_anew_under_a_new_version(start):
+    from annotation.backend.model import Served
+
+    old, new = ShapesSystem(), ShapesSystem()
+    client = start(old)
+    ask(client, [at(1)])
+    client.backend.model.replace(Served(new, "shapes-2"))
+    assert ask(client, [at(1)])["model_version"] == "shapes-2"
+    assert (old.calls["encode"], new.calls["encode"]) == (1, 1)
+
+
+def test_the_cache_stays_within_its_budget(start):
+    system = ShapesSystem(scene_bytes=400_000)
+    client = start(system, cache_mb=1)
+    for seed in range(5):
+        ask(client, [at(1)], address=inline(shapes_photo(DISCS, seed=seed)))
+    assert len(client.backend.cache) == 2
+    assert client.backend.cache.nbytes == 800_000
+    assert "declutter_scene_cache_evicted 3.0" in client.get("/metrics").text
+
+
+def test_systems_without_siblings_answer_with_the_object(start):
+    class Single(ShapesSystem):
+        def encode(self, image):
+            scene = super().encode(image)
+
+            class OneByOne:
+                height, width, nbytes = scene.height, scene.width, scene.nbytes
+                segment, segment_each = scene.segment, scene.segment_each
+
+            return OneByOne()
+
+    client = start(Single())
+    assert len(ask(client, [at(1)])["result"]) == 1
+    answer = client.post("/predict", json=batch_body([task_body(ADDRESS, 1), task_body(ADDRESS, 2)]))
+    assert answer.json() == {"results": [[], []]}
+    assert "cannot propose objects without a click" in client.get("/prelabel").json()[0]["problems"][0]
