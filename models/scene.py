@@ -131,7 +131,7 @@ class PhotoScene:
                 "this selector holds no click proposal network, so it can't find similar objects"
             )
         with torch.no_grad():
-            return self._models.proposals.remember(self._encoded.pyramid)
+            return self._models.proposals.remember([p[None] for p in self._encoded.pyramid])[0]
 
     def _coverage(self, items: Sequence[FoundObject]) -> tuple[Tensor, Tensor]:
         """Soft masks ``[N, H / 4, W / 4]`` and boxes ``[N, 4]`` of found objects."""
@@ -148,7 +148,7 @@ class PhotoScene:
                 "this selector holds no click proposal network, so it can't find similar objects"
             )
         masks, boxes = self._coverage(exemplars)
-        return self._models.proposals(self._memory, masks, boxes).sigmoid()
+        return self._models.proposals.heatmap(self._memory, masks, boxes).sigmoid()
 
     def _propose_clicks(self, exemplars: Sequence[FoundObject]) -> list[Proposal]:
         config = self._models.config
@@ -165,16 +165,14 @@ class PhotoScene:
         if self._models.verification is None or not items:
             return [1.0] * len(items)
         masks, boxes = self._coverage([initial, *unlike, *items])
-        embedded = self._models.verification.embed(
-            self._image.float(), self._encoded.pyramid[0], masks, boxes
-        )  # [1 + U + N, E]
+        network = self._models.verification
+        inputs = network.gather(self._image.float(), self._encoded.pyramid[0], masks, boxes)
+        embedded = network(inputs)  # [1 + U + N, E]
         sources = embedded[1 + len(unlike) :]
-        alike = self._models.verification.similarity(embedded[0], sources)
+        alike = network.similarity(embedded[:1], sources)
         if unlike:
-            alike = alike.where(
-                alike > self._models.verification.similarity(embedded[1 : 1 + len(unlike)], sources),
-                alike.new_zeros(()),
-            )
+            nearer = alike > network.similarity(embedded[1 : 1 + len(unlike)], sources)
+            alike = alike.where(nearer, alike.new_zeros(()))
         return alike.tolist()
 
     def _point(self, click: Click) -> tuple[float, float]:

@@ -67,27 +67,33 @@ class ProposalModel(PreTrainedModel):
     def _init_weights(self, module: nn.Module) -> None:
         """Keep what the modules' own constructors drew."""
 
-    def remember(self, pyramid: Sequence[Tensor]) -> ProposalMemory:
-        """The scene's part: needed once, whatever is clicked later.
+    def remember(self, pyramid: Sequence[Tensor]) -> list[ProposalMemory]:
+        """The scenes' part: needed once, whatever is clicked later.
 
         Args:
-            pyramid: P2–P5 (or P2–P4) of one image, ``[C, H / stride, W / stride]`` each.
+            pyramid: P2–P5 (or P2–P4), ``[B, C, H / stride, W / stride]`` each.
+
+        Returns:
+            One memory per image.
         """
         features = list(pyramid[:3])
         tokens = []
         for stride in self.config.level_order:
             level = QUERY_STRIDES.index(stride)
-            projected = self.token_projections[level](features[level][None]).flatten(2).transpose(1, 2)
-            tokens.append(self.token_norms[level](projected))  # [1, HW, C']
+            projected = self.token_projections[level](features[level]).flatten(2).transpose(1, 2)
+            tokens.append(self.token_norms[level](projected))  # [B, HW, C']
         if self.config.adapter_depth == 0:
-            adapted = self.adapter(features[0][None])[0]
+            adapted = self.adapter(features[0])
         else:
             size = features[0].shape[-2:]
             upsampled = [
-                F.interpolate(f[None], size=size, mode="bilinear", align_corners=False) for f in features[1:]
+                F.interpolate(f, size=size, mode="bilinear", align_corners=False) for f in features[1:]
             ]
-            adapted = self.adapter(torch.cat([features[0][None], *upsampled], 1))[0]
-        return ProposalMemory(features, tokens, adapted)
+            adapted = self.adapter(torch.cat([features[0], *upsampled], 1))  # [B, C', H / 4, W / 4]
+        return [
+            ProposalMemory([f[i] for f in features], [t[i : i + 1] for t in tokens], adapted[i])
+            for i in range(len(adapted))
+        ]
 
     def queries(self, memory: ProposalMemory, masks: Tensor, boxes: Tensor) -> Tensor:
         """Masked RoI-Align vectors of the exemplars.
@@ -123,7 +129,12 @@ class ProposalModel(PreTrainedModel):
         fullest = coverage.amax((1, 2, 3), keepdim=True)
         return (coverage >= torch.minimum(fullest, torch.tensor(0.5, device=masks.device))).to(masks.dtype)
 
-    def forward(self, memory: ProposalMemory, masks: Tensor, boxes: Tensor) -> Tensor:
+    def forward(self, pyramid: Sequence[Tensor], masks: Sequence[Tensor], boxes: Sequence[Tensor]) -> Tensor:
+        """Heatmap logits ``[B, H / 4, W / 4]``: :meth:`remember` and, for each image, :meth:`heatmap`."""
+        memories = self.remember(pyramid)
+        return torch.stack([self.heatmap(*item) for item in zip(memories, masks, boxes, strict=True)])
+
+    def heatmap(self, memory: ProposalMemory, masks: Tensor, boxes: Tensor) -> Tensor:
         """Heatmap logits ``[H / 4, W / 4]`` for exemplars of one group; arguments as for :meth:`queries`."""
         x = self.queries(memory, masks, boxes)
         for layer, tokens in zip(self.layers, memory.tokens, strict=True):

@@ -80,6 +80,15 @@ def free_locations(heads: OneClickHeads, output: LevelOutput, level: int, limit:
     return FreeLocations(rows, columns, own, boxes, heads.kernels_from_patches(patches, inside))
 
 
+def no_locations(heads: OneClickHeads, device: torch.device) -> FreeLocations:
+    """No location at all."""
+    index = torch.zeros(0, dtype=torch.long, device=device)
+    kernels = torch.zeros(0, heads.kernels.out_channels, device=device)
+    return FreeLocations(
+        index, index, torch.zeros(0, device=device), torch.zeros(0, 4, device=device), kernels
+    )
+
+
 def find_candidates(
     heads: OneClickHeads,
     pyramid: Sequence[Tensor],
@@ -201,9 +210,10 @@ def _kernels(
         patches.append(windows[level].features[region])
         insides.append(windows[level].features_inside[region])
         slots.append(index)
-    kernels = windows[0].features.new_zeros(len(levels), heads.kernels.out_channels)
+    device = windows[0].features.device
+    kernels = torch.zeros(len(levels), heads.kernels.out_channels, device=device)  # float32, also in autocast
     if patches:
-        kernels[slots] = heads.kernels_from_patches(torch.stack(patches), torch.stack(insides))
+        kernels[slots] = heads.kernels_from_patches(torch.stack(patches), torch.stack(insides)).float()
     for index, kernel in ready.items():
         kernels[index] = kernel
     return kernels

@@ -10,7 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.one_click.candidates import Candidates, FreeLocations, find_candidates, free_locations
+from models.one_click.candidates import (
+    Candidates,
+    FreeLocations,
+    find_candidates,
+    free_locations,
+    no_locations,
+)
 from models.one_click.dynamic_masks import MASK_STRIDE, SIZES_OF_INTEREST, dynamic_masks
 from models.one_click.model import OneClickModel
 
@@ -165,6 +171,18 @@ class ObjectFinder:
         return EncodedImage(kept, features.float(), free, height, width)
 
     @torch.no_grad()
+    def encode_batch(self, image: Tensor) -> list[EncodedImage]:
+        """Encode training pictures ``[B, 3, S, S]``, leaving out the click-free locations."""
+        pyramid = self.model.encode(image)
+        features = self.model.mask_features(pyramid)
+        height, width = image.shape[-2:]
+        empty = [no_locations(self.model.heads, image.device) for _ in pyramid]
+        return [
+            EncodedImage([p[i].float() for p in pyramid], features[i].float(), empty, height, width)
+            for i in range(len(image))
+        ]
+
+    @torch.no_grad()
     def find(
         self,
         encoded: EncodedImage,
@@ -184,12 +202,12 @@ class ObjectFinder:
         if not groups:
             return []
         heads = self.model.heads
-        found: list[FoundObject | None] = []
-        for group, candidates in zip(
-            groups, find_candidates(heads, encoded.pyramid, encoded.free, groups), strict=True
-        ):
-            found.append(_first_that_fits(encoded, candidates, group, avoid))
-        return found
+        candidates = find_candidates(heads, encoded.pyramid, encoded.free, groups)
+        with torch.autocast(encoded.mask_features.device.type, enabled=False):  # small, and in float32
+            return [
+                _first_that_fits(encoded, own, group, avoid)
+                for group, own in zip(groups, candidates, strict=True)
+            ]
 
 
 def _first_that_fits(

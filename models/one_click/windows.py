@@ -75,7 +75,8 @@ def run_windows(
     rows, columns = cells[:, :1] + steps, cells[:, 1:] + steps  # [J, T]
     inside = ((rows >= 0) & (rows < height))[:, :, None] & ((columns >= 0) & (columns < width))[:, None]
     safe_rows, safe_columns = rows.clamp(0, height - 1), columns.clamp(0, width - 1)
-    windows = feature[:, safe_rows[:, :, None], safe_columns[:, None, :]].transpose(0, 1)  # [J, C, T, T]
+    rows_last = feature.permute(1, 2, 0)  # [H, W, C]: gathers whole cells, and convolves channels-last
+    windows = rows_last[safe_rows[:, :, None], safe_columns[:, None, :]].permute(0, 3, 1, 2)  # [J, C, T, T]
     valid = inside[:, None].to(feature.dtype)
     clicks = torch.zeros(len(centers), 1, 2 * margin + 3, 2 * margin + 3, device=device, dtype=feature.dtype)
     origins = (cells - margin - 1).tolist()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -14,6 +17,33 @@ from models.roi_align import roi_align, square_boxes
 FEATURE_STRIDE = 4
 SCALE_UNIT = 224.0  # paper, section 3.3: the scaling factor is w_b / 224
 INITIAL_STEEPNESS = -4.0  # of the similarity over the distance, whose margin is 1: 0.5 lies at distance 0.5
+
+
+@dataclass(frozen=True)
+class ObjectInputs:
+    """N objects, cut out.
+
+    Attributes:
+        patches: ``[N, 3, crop, crop]`` RGB 0–255.
+        features: ``[N, C, grid, grid]`` of P2.
+        coverage: ``[N, 1, grid, grid]`` of the mask, 0–1.
+        sides: ``[N, 1]``, larger sides of the boxes, pixels.
+    """
+
+    patches: Tensor
+    features: Tensor
+    coverage: Tensor
+    sides: Tensor
+
+    @staticmethod
+    def join(parts: Sequence[ObjectInputs]) -> ObjectInputs:
+        """Objects of several images in one batch."""
+        return ObjectInputs(
+            torch.cat([p.patches for p in parts]),
+            torch.cat([p.features for p in parts]),
+            torch.cat([p.coverage for p in parts]),
+            torch.cat([p.sides for p in parts]),
+        )
 
 
 class VerificationModel(PreTrainedModel):
@@ -47,36 +77,41 @@ class VerificationModel(PreTrainedModel):
     def _init_weights(self, module: nn.Module) -> None:
         """Keep what the modules' own constructors drew."""
 
-    def embed(self, image: Tensor, feature: Tensor, masks: Tensor, boxes: Tensor) -> Tensor:
-        """Embeddings of N objects of one image.
+    def gather(self, image: Tensor, feature: Tensor, masks: Tensor, boxes: Tensor) -> ObjectInputs:
+        """Cut N objects out of one image.
 
         Args:
             image: ``[3, H, W]`` RGB 0–255, float.
             feature: P2, ``[C, H / 4, W / 4]``.
             masks: ``[N, H / 4, W / 4]`` coverage 0–1 at stride 4.
             boxes: ``[N, 4]`` pixels.
-
-        Returns:
-            ``[N, E]``.
         """
         c = self.config
         regions = square_boxes(boxes) if c.use_square else boxes
-        patches = roi_align(image, regions, 1.0, c.crop, sampling=2)  # [N, 3, crop, crop]
-        mean = torch.tensor(c.image_mean, device=image.device).view(1, 3, 1, 1)
-        std = torch.tensor(c.image_std, device=image.device).view(1, 3, 1, 1)
-        maps = self.backbone((patches - mean) / std)
+        coverage = [
+            roi_align(m[None], r[None], FEATURE_STRIDE, c.grid, sampling=4)
+            for m, r in zip(masks, regions, strict=True)
+        ]
+        return ObjectInputs(
+            patches=roi_align(image, regions, 1.0, c.crop, sampling=2),
+            features=roi_align(feature, regions, FEATURE_STRIDE, c.grid),
+            coverage=torch.cat(coverage),
+            sides=(boxes[:, 2:] - boxes[:, :2]).amax(1, keepdim=True),
+        )
+
+    def forward(self, inputs: ObjectInputs) -> Tensor:
+        """Embeddings ``[N, E]`` of objects, of one image or of several joined."""
+        c = self.config
+        mean = torch.tensor(c.image_mean, device=inputs.patches.device).view(1, 3, 1, 1)
+        std = torch.tensor(c.image_std, device=inputs.patches.device).view(1, 3, 1, 1)
+        maps = self.backbone((inputs.patches - mean) / std)
         size = (c.grid, c.grid)
-        resized = [F.interpolate(m, size=size, mode="bilinear", align_corners=False) for m in maps[-2:]]
-        parts = [*resized, roi_align(feature, regions, FEATURE_STRIDE, c.grid)]
-        coverage = torch.cat(
-            [
-                roi_align(m[None], r[None], FEATURE_STRIDE, c.grid, sampling=4)
-                for m, r in zip(masks, regions, strict=True)
-            ]
-        )  # [N, 1, grid, grid]
+        parts = [F.interpolate(m, size=size, mode="bilinear", align_corners=False) for m in maps[-2:]]
+        parts.append(inputs.features.to(parts[0].dtype))
+        coverage = inputs.coverage.to(parts[0].dtype)
         if c.use_mask:
             parts.append(coverage)
-        x = self.join(torch.cat(parts, 1))
+        x = self.join(torch.cat(parts, 1))  # [N, hidden, grid, grid]
         pooled = x.mean((2, 3))
         if c.use_mask:
             weight = coverage / coverage.sum((2, 3), keepdim=True).clamp(min=1e-4)
@@ -84,8 +119,7 @@ class VerificationModel(PreTrainedModel):
         else:
             pooled = torch.cat([pooled, x.amax((2, 3))], 1)
         if c.use_scale:
-            side = (boxes[:, 2:] - boxes[:, :2]).amax(1, keepdim=True) / SCALE_UNIT
-            pooled = torch.cat([pooled, side.to(pooled.dtype)], 1)
+            pooled = torch.cat([pooled, (inputs.sides / SCALE_UNIT).to(pooled.dtype)], 1)
         return self.embed_head(pooled)
 
     def similarity_logits(self, distance: Tensor) -> Tensor:

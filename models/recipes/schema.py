@@ -118,7 +118,13 @@ class ProposalRecipe(Strict):
 
 
 class VerificationRecipe(Strict):
-    """Train PVM on a frozen 1C-DSN. ``model`` holds arguments of :class:`models.pvm.VerificationConfig`."""
+    """Train PVM on a frozen 1C-DSN. ``model`` holds arguments of :class:`models.pvm.VerificationConfig`.
+
+    Attributes:
+        margin: Distance beyond which a pair of unlike objects costs nothing.
+        objects: Objects per picture, at most; all their pairs are learned from.
+        elsewhere: Points per picture beside all objects, whose masks stand for false proposals.
+    """
 
     task: Literal["pvm"]
     description: str = ""
@@ -126,7 +132,8 @@ class VerificationRecipe(Strict):
     model: dict[str, Any] = Field(default_factory=dict)
     data: DataSettings = DataSettings()
     margin: float = 1.0
-    pairs: int = Field(16, ge=2)
+    objects: int = Field(12, ge=2)
+    elsewhere: int = Field(3, ge=0)
     schedule: ScheduleSettings
 
 

@@ -1,0 +1,94 @@
+"""Training CPN on a frozen 1C-DSN."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from models.cpn import ProposalConfig, ProposalModel
+from models.cpn.heatmap import heatmap_target
+from models.data.group_samples import GroupBatch, GroupSample, collate_groups, make_group_sample
+from models.losses import center_focal_loss
+from models.one_click.finder import EncodedImage
+from models.recipes.schema import ProposalRecipe
+from models.tasks.frozen import encode, load_frozen, mask_and_box, predicted
+from models.tasks.one_click import decay_groups
+from models.tasks.samples import PictureStream
+
+MOST_EXEMPLARS = 3  # IDS gives up to m = 3 masks
+
+
+class ProposalTask:
+    """CPN: heatmaps of the target's siblings; see :class:`toolkit.training.TrainingTask`."""
+
+    def __init__(self, recipe: ProposalRecipe) -> None:
+        self.recipe = recipe
+        torch.manual_seed(recipe.schedule.seed)
+        self.frozen = load_frozen(recipe.one_click)
+        channels = self.frozen.config.pyramid_channels
+        self.model: nn.Module = ProposalModel(ProposalConfig(feature_channels=channels, **recipe.model))
+        self.stream = PictureStream(recipe.data, recipe.schedule)
+
+    def sample(self, index: int) -> GroupSample:
+        """A picture with its groups."""
+        canvas, rng = self.stream.picture(index)
+        return make_group_sample(canvas, rng, limit=40, elsewhere=0)
+
+    def collate(self, samples: list[GroupSample]) -> GroupBatch:
+        """Stack samples."""
+        return collate_groups(samples)
+
+    def losses(self, model: nn.Module, batch: GroupBatch) -> dict[str, Tensor]:
+        """CenterNet's focal loss of the heatmaps."""
+        encoded = encode(self.frozen, batch, self.recipe.schedule.channels_last)
+        masks, boxes, targets, kept = [], [], [], []
+        for index, sample in enumerate(batch.samples):
+            exemplars = self._exemplars(sample, encoded[index])
+            if exemplars is None or sample.target is None:
+                continue
+            kept.append(index)
+            masks.append(exemplars[0])
+            boxes.append(exemplars[1])
+            group = sample.objects[sample.target].group
+            centers = [(*o.center, o.diameter) for o in sample.objects if o.group == group]
+            height, width = encoded[index].mask_features.shape[-2:]
+            targets.append(heatmap_target(centers, height, width))
+        if not kept:
+            return {"total": sum((p.sum() * 0 for p in model.parameters()), torch.zeros(()))}
+        levels = range(len(encoded[0].pyramid))
+        pyramid = [torch.stack([encoded[i].pyramid[level] for i in kept]) for level in levels]
+        logits = model(pyramid, masks, boxes).float()
+        return {"total": center_focal_loss(logits, torch.stack(targets).to(logits.device))}
+
+    def _exemplars(self, sample: GroupSample, encoded: EncodedImage) -> tuple[Tensor, Tensor] | None:
+        """Masks ``[M, H / 4, W / 4]`` and boxes ``[M, 4]`` of the target and up to two siblings."""
+        if sample.target is None:
+            return None
+        target = sample.objects[sample.target]
+        siblings = [o for i, o in enumerate(sample.objects) if o.group == target.group and i != sample.target]
+        # from the sample itself, so that the number of exemplars depends on the sample's index only
+        count = 1 + (int(target.click[0] * 7 + target.click[1] * 13) % MOST_EXEMPLARS)
+        chosen = [target, *siblings[: count - 1]]
+        found = predicted(self.frozen, encoded, [o.click for o in chosen])
+        pairs = [mask_and_box(f, o, encoded) for f, o in zip(found, chosen, strict=True)]
+        usable = [pair for pair in pairs if pair is not None]
+        if not usable:
+            return None
+        return torch.stack([m for m, _ in usable]), torch.stack([b for _, b in usable])
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """Weight decay on matrices only."""
+        return decay_groups(self.model)
+
+    def evaluate(self, model: nn.Module) -> dict[str, float]:
+        """Nothing yet."""
+        return {}
+
+    def save(self, model: nn.Module, folder: Path) -> None:
+        """Write the network with ``save_pretrained``."""
+        inner = getattr(model, "module", model)
+        if isinstance(inner, ProposalModel):
+            inner.save_pretrained(folder)
