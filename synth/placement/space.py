@@ -1,11 +1,11 @@
 """The free space of a region and its deepest point, found without a distance map of every pixel.
 
 The distance transform of a grid of cells brackets that of the pixels: a cell counts as clear when all its
-pixels are free, and a pixel's distance differs from its cell's by at most (stride - 1)·√2. So few cells can hold
-the maximum, and those are searched by branch and bound, since a distance changes by at most one pixel per pixel.
-An exact distance costs one row of the vertical distances, the first half of the separable transform of
-Felzenszwalb and Huttenlocher ("Distance Transforms of Sampled Functions", 2012). The answer is that of the full
-transform, to the tie. A paste changes only what lies near it.
+pixels are free, and a pixel's distance differs from its cell's by at most (stride - 1)·√2. So few cells can
+hold the maximum, and those are searched by branch and bound, since a distance changes by at most one pixel
+per pixel. An exact distance costs one row of the vertical distances, the first half of the separable
+transform of Felzenszwalb and Huttenlocher ("Distance Transforms of Sampled Functions", 2012). The answer is
+that of the full transform, to the tie. A paste changes only what lies near it.
 """
 
 from __future__ import annotations

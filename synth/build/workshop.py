@@ -1,0 +1,245 @@
+"""Make one image of a build; it depends on the job and its number only, not on who makes it, or when."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from synth.build.job import ATTEMPTS, Job
+from synth.objects.donors import Donor, DonorBank, DonorFault
+from synth.objects.index import index_donors
+from synth.photos import load_photo, read_photos, regions_file
+from synth.scene import Photo, SceneInstance, compose, plan_scene
+from synth.settings import settings_to_mapping
+from toolkit.data.merge import unify_categories
+from toolkit.errors import InputError
+from toolkit.masks import mask_to_rle
+from toolkit.split import ImageRecord, Split, read_split
+
+# Fields of LVIS categories that count what is in the source, and say nothing about what is made from it.
+_SOURCE_COUNTS = ("instance_count", "image_count", "frequency")
+_DRAWS = 30  # donors tried before an object is given up
+_NO_REGIONS = "it has no map of regions; run `declutter synth regions` on its split"
+
+
+@dataclass
+class Made:
+    """One image of a build, or the reasons why there is none.
+
+    Attributes:
+        index: its number in the build, from 0.
+        jpeg: the file; None when nothing could be made.
+        image: fields of its record.
+        annotations: COCO JSON objects without ids.
+        skipped: bad input met on the way: what, and why.
+        left_out: what placement and compositing left out, by reason.
+        refused: donors looked at and found unsuitable, by reason.
+    """
+
+    index: int
+    jpeg: bytes | None = None
+    image: dict[str, Any] = field(default_factory=dict)
+    annotations: list[dict[str, Any]] = field(default_factory=list)
+    skipped: list[tuple[str, str]] = field(default_factory=list)
+    left_out: dict[str, int] = field(default_factory=dict)
+    refused: dict[str, int] = field(default_factory=dict)
+
+
+class Workshop:
+    """The sources of a job, opened once per process."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        settings = job.settings
+        self.photos = read_photos(job.photos, job.photos_images)
+        if len(self.photos) == 0:
+            raise InputError(f"{job.photos}: holds no photos to paste into")
+        tables = [self.photos.categories]
+        self.bank: DonorBank | None = None
+        if job.donors is not None:
+            donors = read_split(job.donors, job.donors_images)
+            tables.append(donors.categories)
+            self.index = index_donors(donors, settings.objects, job.seed)
+            cache = None if job.cutouts is None else Path(job.cutouts)
+            self.bank = DonorBank(donors, settings.objects, settings.compositing.feather, cache)
+        categories, maps = unify_categories(tables)
+        self.categories = [_without_counts(category) for category in categories]
+        self.photo_categories, self.donor_categories = maps[0], maps[-1]
+        blends = settings.compositing.blends
+        self.variants = len(blends) if settings.compositing.every_blend else 1
+        scenes = -(-job.count // self.variants)
+        order = np.random.default_rng([job.seed, 0x70686F74]).permutation(len(self.photos))  # its own stream
+        self.order = order[: settings.photo_limit][: max(scenes, 1)]
+
+    def identity(self) -> dict[str, Any]:
+        """What must be equal for two builds to have the same bytes, as plain values; paths do not matter."""
+        donors = None if self.bank is None else self.bank.split
+        return {
+            "photos": _describe(self.photos),
+            "donors": None if donors is None else _describe(donors),
+            "count": self.job.count,
+            "seed": self.job.seed,
+            "settings": settings_to_mapping(self.job.settings),
+        }
+
+    def photos_needed(self) -> list[ImageRecord]:
+        """The photos that the build may paste into."""
+        return [self.photos.images[int(place)] for place in self.order]
+
+    def regions_of(self, record: ImageRecord) -> Path | None:
+        """A photo's index map, or None."""
+        return regions_file(self.photos, record, None if self.job.regions is None else Path(self.job.regions))
+
+    def make(self, index: int) -> Made:
+        """Make the image of a number, from 0."""
+        made = Made(index)
+        scene, variant = divmod(index, self.variants)
+        left_out: Counter[str] = Counter()
+        refused: Counter[str] = Counter()
+        for attempt in range(ATTEMPTS):
+            rng = np.random.default_rng([self.job.seed, scene, attempt])
+            place = self.order[scene % len(self.order)] if attempt == 0 else rng.choice(self.order)
+            record = self.photos.images[int(place)]
+            if self._try(made, record, rng, variant, left_out, refused):
+                break
+        made.left_out, made.refused = dict(left_out), dict(refused)
+        return made
+
+    def _try(
+        self,
+        made: Made,
+        record: ImageRecord,
+        rng: np.random.Generator,
+        variant: int,
+        left_out: Counter[str],
+        refused: Counter[str],
+    ) -> bool:
+        """Make an image from a photo; says whether it worked, and notes why not."""
+        settings = self.job.settings
+        try:
+            photo = self.open_photo(record, made.skipped)
+        except InputError as error:
+            made.skipped.append((record.file_name, str(error)))
+            return False
+        place_rng, look_rng = rng.spawn(2)
+        plan = plan_scene(photo, self._draw(made, refused), settings, place_rng)
+        left_out.update(plan.left_out)
+        if not plan.pastes:
+            reasons = ", ".join(plan.left_out) or "it has no region of a kind that takes objects"
+            made.skipped.append((record.file_name, f"nothing could be placed: {reasons}"))
+            return False
+        blends = settings.compositing.blends
+        blend = blends[variant] if self.variants > 1 else blends[int(rng.integers(len(blends)))]
+        canvas, kept, dropped = compose(photo, plan, blend, settings.compositing, look_rng)  # type: ignore[arg-type]
+        if not any(one.origin["kind"] == "pasted" for one in kept):
+            made.skipped.append((record.file_name, "nothing could be placed: no copy stays visible"))
+            return False
+        for one in dropped:
+            left_out[f"{one.origin['kind']} instance dropped: too little of it visible"] += 1
+        made.jpeg = encode_jpeg(canvas, settings.compositing.quality)
+        made.image = self._image_fields(photo, record, blend, plan.licenses)
+        made.annotations = [annotation_json(one, canvas.shape[0], canvas.shape[1]) for one in kept]
+        return True
+
+    def open_photo(self, record: ImageRecord, skipped: list[tuple[str, str]]) -> Photo:
+        """Open a photo with its regions and annotations; see `load_photo`."""
+        regions = self.regions_of(record)
+        if regions is None:
+            raise InputError(_NO_REGIONS)
+        return load_photo(self.photos, record, regions, self.job.settings, self.photo_categories, skipped)
+
+    def _draw(self, made: Made, refused: Counter[str]) -> Any:
+        """A function that draws donors and notes the ones that can't be used."""
+
+        def draw(
+            rng: np.random.Generator, least: float, most: float, categories: frozenset[int]
+        ) -> Donor | None:
+            if self.bank is None:
+                return None
+            for attempt in range(_DRAWS):
+                entry = self.index.draw(rng, least, most)
+                if entry is None:
+                    return None
+                category = self.donor_categories.get(int(self.index.category[entry]))
+                if category is None:
+                    refused["its category is not in the split's list"] += 1
+                    continue
+                # Different things rather than more of the same, as long as there is a choice.
+                if category in categories and attempt < _DRAWS // 2:
+                    continue
+                try:
+                    donor = self.bank.open(int(self.index.places[entry]))
+                except DonorFault as error:
+                    if error.broken:
+                        made.skipped.append((error.item, error.reason))
+                    refused[error.reason if not error.broken else "broken"] += 1
+                    continue
+                return replace(donor, category_id=category)
+            return None
+
+        return draw
+
+    def _image_fields(
+        self, photo: Photo, record: ImageRecord, blend: str, licenses: list[str]
+    ) -> dict[str, Any]:
+        height, width = photo.image.shape[:2]
+        fields: dict[str, Any] = {"width": width, "height": height, "photo": record.file_name, "blend": blend}
+        if photo.license is not None:
+            fields["license"] = photo.license
+        if record.source is not None:
+            fields["source"] = record.source
+        fields["donor_licenses"] = licenses
+        return fields
+
+
+@lru_cache(maxsize=2)
+def open_workshop(job: Job) -> Workshop:
+    """Open the sources of a job, once per process; processes forked afterwards share them."""
+    return Workshop(job)
+
+
+def make_image(job: Job, index: int) -> Made:
+    """Make the image of a number: what every engine runs."""
+    return open_workshop(job).make(index)
+
+
+def encode_jpeg(image: np.ndarray, quality: int) -> bytes:
+    """Encode uint8 [H, W, 3] RGB as JPEG."""
+    done, data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not done:
+        raise RuntimeError("the picture could not be encoded as JPEG")
+    return data.tobytes()
+
+
+def annotation_json(instance: SceneInstance, height: int, width: int) -> dict[str, Any]:
+    """The COCO JSON object of an instance, without ids."""
+    placed = instance.placed
+    tight = placed.tight()
+    return {
+        "category_id": instance.category_id,
+        "segmentation": instance.rle or mask_to_rle(placed.full(height, width)),
+        "area": placed.area,
+        "bbox": [tight.left, tight.top, tight.mask.shape[1], tight.mask.shape[0]],
+        "iscrowd": instance.iscrowd,
+        "group_id": instance.group_id,
+        "origin": instance.origin,
+    }
+
+
+def _describe(split: Split) -> dict[str, Any]:
+    return {
+        "name": split.root.resolve().name,
+        "images": len(split),
+        "annotations": len(split.annotations),
+    }
+
+
+def _without_counts(category: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in category.items() if key not in _SOURCE_COUNTS}

@@ -1,0 +1,1 @@
+"""Objects to copy: which are fit, and their cut-outs."""

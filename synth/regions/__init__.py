@@ -1,0 +1,1 @@
+"""Semantic regions: what a photo shows where, as far as placement needs to know."""
