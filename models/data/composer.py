@@ -11,8 +11,8 @@ from models.data.paste import paste_group
 from models.data.photometric import jitter_colours
 from models.data.pool import PhotoObject, PhotoPool
 
-# Pasted groups are numbered from here, above every group of a photo.
-FIRST_PASTED_GROUP = 1_000_000
+# Pasted groups are numbered from here, above every group of a pool's photos.
+FIRST_PASTED_GROUP = 1 << 40
 
 
 @dataclass(frozen=True)

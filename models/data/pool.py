@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,8 @@ class PhotoObject:
     Attributes:
         annotation: The record, whose mask is decoded when asked.
         box: (x1, y1, x2, y2), pixels of the photo.
-        group: The record's group within the photo.
+        group: Siblings share one; unique in the pool, because a picture may show two photos. Negative for an
+            object of no group.
     """
 
     annotation: Annotation
@@ -47,9 +49,13 @@ class PhotoPool:
         self.split = split
         self.records: list[ImageRecord] = []
         self.objects: list[list[PhotoObject]] = []
+        groups = 0
         for record in split.images:
-            objects = [_photo_object(a) for a in split.annotations_of(record.id) if not a.iscrowd]
-            objects = [o for o in objects if o.size >= 2]
+            annotations = [a for a in split.annotations_of(record.id) if not a.iscrowd]
+            own = sorted({a.group_id for a in annotations if a.group_id is not None})
+            numbers = {group: groups + index for index, group in enumerate(own)}
+            groups += len(own)
+            objects = [o for a in annotations if (o := _photo_object(a, numbers)).size >= 2]
             if objects:
                 self.records.append(record)
                 self.objects.append(objects)
@@ -73,7 +79,7 @@ class PhotoPool:
         return item.annotation.mask(record.height, record.width)
 
 
-def _photo_object(annotation: Annotation) -> PhotoObject:
+def _photo_object(annotation: Annotation, numbers: Mapping[int, int]) -> PhotoObject:
     x, y, width, height = annotation.bbox or (0.0, 0.0, 0.0, 0.0)
-    group = annotation.group_id if annotation.group_id is not None else -annotation.id
+    group = numbers[annotation.group_id] if annotation.group_id is not None else -annotation.id
     return PhotoObject(annotation, (x, y, x + width, y + height), group)
