@@ -94,7 +94,8 @@ def _as_coco(queries: Iterable[Query]) -> tuple[COCO, COCO]:
     truths: list[dict] = []
     found: list[dict] = []
     for number, query in enumerate(queries, start=1):
-        height, width = next((item.rle["size"] for item in (*query.truths, *query.detections)), (0, 0))
+        masks = [truth.rle for truth in query.truths] + [detection.rle for detection in query.detections]
+        height, width = masks[0]["size"] if masks else (0, 0)
         images.append({"id": number, "height": height, "width": width})
         for truth in query.truths:
             # ids from 1: COCOeval marks "no match" with 0

@@ -60,8 +60,8 @@ def measure_photos(
 ) -> list[tuple[PhotoTruth, dict[str, Any]]]:
     """Measure the photos of a split and return their truths and records, in the order of the split.
 
-    Records are kept in `out/records.jsonl` under a key of the protocol, its settings, the system and the
-    photo's annotations; they are not computed again. A photo that cannot be opened is skipped. One on which
+    Records are kept in `out/records.jsonl` under a key of the protocol, its settings, the system, the photo
+    and its annotations; they are not computed again. A photo that cannot be opened is skipped. One on which
     the system fails counts as nothing found, and is tried again next time.
 
     Args:
@@ -86,7 +86,7 @@ def measure_photos(
     counts = {"measured_now": 0, "from_records": 0, "unreadable_images": 0, "failed_images": 0}
     settings = {"protocol": protocol.name, "system": fingerprint_of(system), **protocol.settings}
     for truth in track(truths, protocol.name):
-        key = key_of(settings, _as_json(truth))
+        key = key_of(settings, _as_json(truth), _file_size(split, truth))
         record = records.get(key)
         if record is not None:
             counts["from_records"] += 1
@@ -134,6 +134,14 @@ def _open(split: Split, truth: PhotoTruth, report: Report) -> np.ndarray | None:
         report.add_skipped(record.file_name, reason)
         return None
     return image
+
+
+def _file_size(split: Split, truth: PhotoTruth) -> int | None:
+    """Return the bytes of the photo's file, which tell another photo of the same name; None without one."""
+    try:
+        return split.image_path(truth.record).stat().st_size
+    except (InputError, OSError):
+        return None
 
 
 def _as_json(truth: PhotoTruth) -> list[Any]:

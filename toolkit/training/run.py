@@ -74,7 +74,9 @@ class TrainingRun:
             batch = _to_channels_last(batch)
         with self.accelerator.autocast():
             losses = self.task.losses(self.model, batch)
-        values = {name: float(loss.detach()) for name, loss in losses.items()}
+        # One transfer for all of them: each would wait for the device.
+        numbers = torch.stack([loss.detach().float().reshape(()) for loss in losses.values()]).tolist()
+        values = dict(zip(losses, numbers, strict=True))
         if not math.isfinite(values["total"]):
             parts = ", ".join(f"{name} {value:g}" for name, value in values.items())
             raise FloatingPointError(

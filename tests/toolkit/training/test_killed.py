@@ -48,10 +48,12 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-@pytest.mark.parametrize("workers", [0, 1])
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    ("number", "workers"),
+    [(signal.SIGKILL, 0), (signal.SIGKILL, 1), (signal.SIGTERM, 0), (signal.SIGTERM, 1), (signal.SIGINT, 1)],
+)
 def test_killed_and_resumed_gives_the_same_bits(
-    uninterrupted: Path, tmp_path: Path, workers: int, number: signal.Signals
+    uninterrupted: Path, tmp_path: Path, number: signal.Signals, workers: int
 ) -> None:
     process = start(tmp_path, "--workers", str(workers), "--seconds", "0.01")
     wait_for_step(tmp_path, 8, process)
