@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from itertools import chain
 from operator import attrgetter
 from typing import Any
 
@@ -83,16 +84,16 @@ def image_columns(records: Sequence[ImageHeader] | Sequence[ImageRecord]) -> Ima
 
 def annotation_columns(records: Sequence[AnnotationHeader] | Sequence[Annotation]) -> AnnotationColumns:
     """Collect the columns of annotations or their headers."""
-    nothing = (float("nan"),) * 4
-    boxes = (box if box is not None and len(box) == 4 else nothing for box in map(_BOX, records))
-    areas = (float("nan") if area is None else area for area in map(_AREA, records))
-    groups = (NO_GROUP if group is None else group for group in map(_GROUP, records))
-    count = len(records)
+    nan, count = float("nan"), len(records)
+    nothing = (nan,) * 4
+    boxes = [box if box is not None and len(box) == 4 else nothing for box in map(_BOX, records)]
+    areas = [nan if area is None else area for area in map(_AREA, records)]
+    groups = [NO_GROUP if group is None else group for group in map(_GROUP, records)]
     return AnnotationColumns(
         id=_integers(records, "id"),
         image_id=_integers(records, "image_id"),
         category_id=_integers(records, "category_id"),
-        bbox=np.fromiter((v for box in boxes for v in box), np.float64, 4 * count).reshape(count, 4),
+        bbox=np.fromiter(chain.from_iterable(boxes), np.float64, 4 * count).reshape(count, 4),
         area=np.fromiter(areas, np.float64, count),
         iscrowd=_integers(records, "iscrowd").astype(bool),
         group_id=np.fromiter(groups, np.int64, count),

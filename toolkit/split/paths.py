@@ -23,8 +23,8 @@ def check_relative(name: str) -> str:
 def find_below(folder: Path, name: str) -> Path:
     """Return where a file is.
 
-    That is below `folder` under its full name, or under the last part of it: LVIS names two folders of COCO, but
-    many keep all photos in one.
+    That is below `folder` under its full name, or under the last part of it: LVIS names the folders of COCO,
+    but many keep all photos in one.
 
     Raises:
         InputError: The name leads out of the folder.

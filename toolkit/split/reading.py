@@ -20,7 +20,7 @@ from toolkit.split.columns import (
     image_columns,
 )
 from toolkit.split.dataset import Split
-from toolkit.split.fast_json import JsonFile, JsonValue, LazyRecords, scan_records
+from toolkit.split.fast_json import JsonFile, JsonWalk, LazyRecords
 from toolkit.split.paths import find_images_dir
 from toolkit.split.records import annotation_from_json, image_from_json
 
@@ -37,8 +37,11 @@ class _Table:
     make: Callable[[dict[str, Any]], Any]
 
 
-IMAGES = _Table("images", ImageHeader, image_columns, image_from_json)
-ANNOTATIONS = _Table("annotations", AnnotationHeader, annotation_columns, annotation_from_json)
+TABLES = {
+    "images": _Table("images", ImageHeader, image_columns, image_from_json),
+    "annotations": _Table("annotations", AnnotationHeader, annotation_columns, annotation_from_json),
+}
+_NOWHERE: np.ndarray = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True)
@@ -73,20 +76,30 @@ def read_split(
     """
     json_path = _find_json(Path(path))
     file = JsonFile(json_path)
-    members = file.members()
+    walk = JsonWalk(file)
+    members: dict[str, Any] = {}
+    for name in walk.names():
+        table = TABLES.get(name)
+        members[name] = (
+            _read_table(file, walk, table, malformed) if table and walk.at_array() else walk.value()
+        )
     if "images" not in members:
         raise InputError(f"{json_path}: has no list 'images', so it is not a COCO or LVIS annotation file")
-    images, columns_of_images = _read_table(file, members, IMAGES, malformed)
-    annotations, columns_of_annotations = _read_table(file, members, ANNOTATIONS, malformed)
+    for name, table in TABLES.items():
+        if members.get(name) is None:
+            members[name] = LazyRecords(file, _NOWHERE, _NOWHERE, table.make), table.columns([])
+        elif not isinstance(members[name], tuple):
+            raise InputError(f"{json_path}: expected {name!r} to be a list")
+    (images, columns_of_images), (annotations, columns_of_annotations) = (members[name] for name in TABLES)
     names = [image.file_name for image in images[:3]]
     return Split(
         json_path.parent,
         images,
         annotations,
-        categories=_read_categories(file, members.get("categories")),
+        categories=_checked_categories(json_path, members.get("categories")),
         images_dir=find_images_dir(json_path, names) if images_dir is None else Path(images_dir),
-        info=_decoded(members.get("info"), dict),
-        licenses=_decoded(members.get("licenses"), list),
+        info=members["info"] if isinstance(members.get("info"), dict) else {},
+        licenses=members["licenses"] if isinstance(members.get("licenses"), list) else [],
         columns=(columns_of_images, columns_of_annotations),
     )
 
@@ -105,7 +118,7 @@ def _find_json(path: Path) -> Path:
 
 
 def _read_table(
-    file: JsonFile, members: dict[str, JsonValue], table: _Table, malformed: list[Malformed] | None
+    file: JsonFile, walk: JsonWalk, table: _Table, malformed: list[Malformed] | None
 ) -> tuple[LazyRecords, Any]:
     def note(index: int, problem: str) -> None:
         if malformed is None:
@@ -113,28 +126,21 @@ def _read_table(
             raise InputError(f"{file.path}: {table.name}[{index}]: {problem}; {hint}")
         malformed.append(Malformed(table.name, index, problem))
 
-    starts, ends = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-    parts = [table.columns([])]
-    value = members.get(table.name)
-    if value is not None and value.text != b"null":
-        if not value.is_array():
-            raise InputError(f"{file.path}: expected {table.name!r} to be a list")
-        for scanned in scan_records(value, table.header, note):
-            starts.append(scanned.starts)
-            ends.append(scanned.ends)
-            parts.append(table.columns(scanned.headers))
+    starts, ends, parts = [_NOWHERE], [_NOWHERE], [table.columns([])]
+    for chunk in walk.records(table.header, note):
+        starts.append(chunk.starts)
+        ends.append(chunk.ends)
+        parts.append(table.columns(chunk.headers))
     records = LazyRecords(file, np.concatenate(starts), np.concatenate(ends), table.make)
     return records, concatenate(parts)
 
 
-def _read_categories(file: JsonFile, value: JsonValue | None) -> list[dict[str, Any]]:
-    categories = _decoded(value, list)
+def _checked_categories(path: Path, categories: Any) -> list[dict[str, Any]]:
+    if categories is None:
+        return []
+    if not isinstance(categories, list):
+        raise InputError(f"{path}: expected 'categories' to be a list")
     for index, category in enumerate(categories):
         if not isinstance(category, dict) or not isinstance(category.get("id"), int):
-            raise InputError(f"{file.path}: categories[{index}]: expected an object with a whole number `id`")
+            raise InputError(f"{path}: categories[{index}]: expected an object with a whole number `id`")
     return categories
-
-
-def _decoded(value: JsonValue | None, kind: type) -> Any:
-    decoded = None if value is None else value.decode()
-    return decoded if isinstance(decoded, kind) else kind()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from toolkit.split.fast_json import JsonFile, LazyRecords, scan_records
+from toolkit.split.fast_json import JsonFile, JsonWalk, LazyRecords
 
 
 class Header(msgspec.Struct):
@@ -29,23 +30,31 @@ records = st.lists(st.fixed_dictionaries({"id": st.integers(0, 99), "more": valu
 
 @given(
     records,
+    values,
     st.integers(1, 60),
     st.sampled_from([None, 1]),
     st.sampled_from([(",", ":"), (", ", ": "), (" ,\n", " : ")]),
 )
 def test_every_record_is_found(
-    items: list[dict], chunk_bytes: int, indent: int | None, separators: tuple[str, str]
+    items: list[dict], other: Any, chunk_bytes: int, indent: int | None, separators: tuple[str, str]
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "x.json"
         path.write_text(
-            json.dumps({"before": {"annotations": [1]}, "items": items}, indent=indent, separators=separators)
+            json.dumps(
+                {"before": other, "items": items, "after": other}, indent=indent, separators=separators
+            )
         )
         file = JsonFile(path)
-        found, ids = [], []
-        for scanned in scan_records(file.members()["items"], Header, fail, chunk_bytes):
-            found += list(LazyRecords(file, scanned.starts, scanned.ends, dict))
-            ids += [header.id for header in scanned.headers]
+        walk, members, found, ids = JsonWalk(file), {}, [], []
+        for name in walk.names():
+            if name != "items":
+                members[name] = walk.value()
+                continue
+            for chunk in walk.records(Header, fail, chunk_bytes):
+                found += list(LazyRecords(file, chunk.starts, chunk.ends, dict))
+                ids += [header.id for header in chunk.headers]
+    assert members == {"before": other, "after": other}
     assert found == items
     assert ids == [item["id"] for item in items]
 
