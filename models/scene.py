@@ -93,18 +93,22 @@ class PhotoScene:
         if initial is None:
             return []
         if self._models.proposals is None:
-            return [self._instance(initial, click, group=0)]
+            clicked = self._instance(initial, click, group=0)
+            return [] if clicked is None else [clicked]
         avoid = [self._point(c) for c in negatives]
-        accepted = select_iteratively(initial, self._steps(initial, avoid), config or self._models.config)
+        config = config or self._models.config
+        accepted = select_iteratively(initial, self._steps(initial, avoid, config), config)
         instances = []
         for index, item in enumerate(accepted):
             own = click if index == 0 else self._click(item.item)
             score = item.item.score if index == 0 else item.confidence
             instances.append(self._instance(item.item, own, group=0, score=score))
-        return [i for i in instances if i.mask.any()]
+        if instances[0] is None:
+            return []
+        return [i for i in instances if i is not None]
 
     def _steps(
-        self, initial: FoundObject, avoid: Sequence[tuple[float, float]]
+        self, initial: FoundObject, avoid: Sequence[tuple[float, float]], config: SelectionConfig
     ) -> SelectionSteps[FoundObject]:
         finder, encoded = self._models.finder, self._encoded
         unlike = [f for f in finder.find(encoded, [[point] for point in avoid]) if f is not None]
@@ -116,7 +120,7 @@ class PhotoScene:
             return self._similarity(initial, unlike, items)
 
         return SelectionSteps(
-            propose=self._propose_clicks,
+            propose=lambda exemplars: self._propose_clicks(exemplars, config),
             segment=segment,
             similarity=similarity,
             holds=lambda item, x, y: item.value_at(x, y) > 0,
@@ -150,8 +154,7 @@ class PhotoScene:
         masks, boxes = self._coverage(exemplars)
         return self._models.proposals.heatmap(self._memory, masks, boxes).sigmoid()
 
-    def _propose_clicks(self, exemplars: Sequence[FoundObject]) -> list[Proposal]:
-        config = self._models.config
+    def _propose_clicks(self, exemplars: Sequence[FoundObject], config: SelectionConfig) -> list[Proposal]:
         cells = config.window if config.rounds > 1 else config.single_window
         heatmap = self.heatmap(exemplars)
         peaks = find_peaks(heatmap, cells, config.confidence)
@@ -189,8 +192,11 @@ class PhotoScene:
 
     def _instance(
         self, found: FoundObject, click: Click, group: int | None = None, score: float | None = None
-    ) -> Instance:
+    ) -> Instance | None:
+        """None where the mask is so small that it holds no pixel's centre."""
         mask = found.mask(self.height, self.width, self.scale)
+        if not mask.any():
+            return None
         return Instance(mask, mask_box(mask), found.score if score is None else score, click, group)
 
 
