@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
 import torch
+from safetensors import SafetensorError
 
 from models.cpn import ProposalModel
 from models.ids import SelectionConfig
@@ -128,17 +132,39 @@ def _load(
 ) -> Network | None:
     """A network in evaluation mode, float32; None where there is none."""
     path = Path(root)
+    # output_loading_info makes it return a pair, which its type does not say
+    load: Callable[..., tuple[Network, dict[str, Any]]] = partial(  # type: ignore[assignment]
+        kind.from_pretrained, dtype=torch.float32, output_loading_info=True
+    )
     try:
         if path.is_dir():
             folder = path / part if part else path
             if not (folder / "config.json").is_file():
                 return None
-            model = kind.from_pretrained(folder, dtype=torch.float32)
+            _check_kind(kind, folder)
+            model, info = load(folder)
         else:
-            model = kind.from_pretrained(str(root), subfolder=part or "", dtype=torch.float32)
-    except (OSError, ValueError, RuntimeError) as error:
+            model, info = load(str(root), subfolder=part or "")
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         if not path.is_dir():
             return None
         raise InputError(f"weights '{root}': can't load {part or 'the network'} ({error})") from error
+    if missing := info["missing_keys"]:
+        raise InputError(
+            f"weights '{root}': {part or 'the network'} lacks {len(missing)} parameters, such as "
+            f"{min(missing)}; expected what save_pretrained wrote"
+        )
     model.to(device)  # type: ignore[arg-type]  # the decorator of transformers hides the signature
     return model.eval()
+
+
+def _check_kind(kind: type[Network], folder: Path) -> None:
+    """Refuse the folder of another network, into which transformers would put random weights.
+
+    Raises:
+        ValueError: The folder's config.json names another network.
+    """
+    found = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
+    expected = kind.config_class.model_type
+    if found != expected:
+        raise ValueError(f"config.json says model_type {found}, expected {expected}")
