@@ -51,10 +51,13 @@ def build_backbone(model_type: str, settings: Mapping[str, Any]) -> Backbone:
     """Build the backbone ``model_type`` (``compact``, or a transformers model type) from its settings.
 
     Raises:
-        InputError: The type is none of those listed.
+        InputError: The type is none of those listed, or the compact one has no such setting.
     """
     if model_type == "compact":
-        return CompactBackbone(**settings)
+        try:
+            return CompactBackbone(**settings)
+        except TypeError as error:
+            raise InputError(f"backbone_settings of the compact backbone: {error}") from error
     if model_type == "segformer":
         return SegformerBackbone(settings)
     if model_type in THROUGH_AUTO_BACKBONE:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from transformers import PretrainedConfig
 
@@ -52,7 +52,7 @@ class OneClickConfig(PretrainedConfig):
         kernel_coordinates: bool = False,
         mask_channels: int = 64,
         mask_depth: int = 2,
-        norm: str = "batch",
+        norm: Literal["batch", "group"] = "batch",
         image_mean: Sequence[float] = (123.675, 116.28, 103.53),
         image_std: Sequence[float] = (58.395, 57.12, 57.375),
         **kwargs: Any,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import yaml
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model
 
 from models.recipes.schema import OneClickRecipe, ProposalRecipe, Recipe, VerificationRecipe
 from toolkit.errors import InputError
@@ -76,7 +76,29 @@ def read_recipe(
     for override in overrides:
         apply_override(settings, override)
     try:
-        return TypeAdapter(Recipe).validate_python(settings)
+        recipe = TypeAdapter(Recipe).validate_python(settings)
+        return recipe.model_copy(update={"model": network_settings(recipe)})
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(str(k) for k in e['loc'])}: {e['msg']}" for e in error.errors())
         raise InputError(f"{path}: {problems}") from error
+
+
+def network_settings(recipe: OneClickRecipe | ProposalRecipe | VerificationRecipe) -> dict[str, Any]:
+    """The recipe's ``model`` section, checked against the arguments of the network's configuration.
+
+    Raises:
+        ValidationError: A key is no argument, or its value is ill-typed; transformers would take it.
+    """
+    from models.cpn import ProposalConfig
+    from models.one_click import OneClickConfig
+    from models.pvm import VerificationConfig
+
+    kinds = {"one-click": OneClickConfig, "cpn": ProposalConfig, "pvm": VerificationConfig}
+    hints = get_type_hints(kinds[recipe.task].__init__)  # type: ignore[misc]  # the classes themselves
+    for name in ("return", "kwargs", "feature_channels"):  # the last one comes from the frozen 1C-DSN
+        hints.pop(name, None)
+    fields: dict[str, Any] = {name: (hint, None) for name, hint in hints.items()}
+    section = create_model("model", __config__=ConfigDict(extra="forbid", protected_namespaces=()), **fields)
+    whole = create_model("recipe", __config__=ConfigDict(protected_namespaces=()), model=(section, ...))
+    checked = whole.model_validate({"model": recipe.model})
+    return checked.model_dump(exclude_unset=True)["model"]
