@@ -29,7 +29,7 @@ class Existing:
     id: str
     rle: Mapping[str, Any]
     labels: tuple[str, ...]
-    group: str | None = None
+    group: str | int | None = None
     drafted: bool = False
 
 
@@ -82,12 +82,17 @@ class RegionReader:
         return list(found.values())
 
 
-def group_of(region: Mapping[str, Any]) -> str | None:
-    """The group our notes give a region, None without them."""
+def group_of(region: Mapping[str, Any]) -> str | int | None:
+    """The group our notes give a region: a split's number, or a word of ours; None without them."""
     meta = region.get("meta")
     notes = meta.get(META) if isinstance(meta, Mapping) else None
     group = notes.get("group") if isinstance(notes, Mapping) else None
-    return str(group) if isinstance(group, (str, int)) and not isinstance(group, bool) else None
+    return group if isinstance(group, (str, int)) and not isinstance(group, bool) else None
+
+
+def rle_digest(rle: Mapping[str, Any]) -> str:
+    """A short name for a mask, to tell later whether somebody changed it."""
+    return hashlib.blake2b(str(rle["counts"]).encode(), digest_size=8).hexdigest()
 
 
 def _marked(task: Task) -> Iterable[tuple[bool, Sequence[Mapping[str, Any]]]]:

@@ -6,6 +6,8 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from annotation.existing import META
 from annotation.label_config import LabelConfig, mask_labels
 from annotation.regions import Canvas, Drawing, draw, offered_kinds, without_specks
@@ -21,7 +23,9 @@ def propose(scene: Any) -> list[Instance]:
     """
     find = getattr(scene, "propose", None)
     if find is None:
-        raise InputError("this selection system cannot propose objects without a click; click, or use another")
+        raise InputError(
+            "this selection system cannot propose objects without a click; click, or use another"
+        )
     return sorted(find(), key=lambda one: -one.score)
 
 
@@ -57,7 +61,8 @@ def proposal_regions(
     controls = offered_kinds(config, image, labels[0])
     groups: dict[int, str] = {}
     parents: dict[int, str] = {}
-    masks, drawings = [], []
+    masks: list[np.ndarray] = []
+    drawings: list[Drawing] = []
     for one in instances:
         mask = without_specks(one.mask, min_pixels)
         if mask is None or len(masks) >= max_regions:

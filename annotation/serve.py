@@ -22,13 +22,16 @@ logger = logging.getLogger(__name__)
 
 def serve(
     ctx: typer.Context,
-    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for other machines.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; 0.0.0.0 for other machines.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535)] = DEFAULT_PORT,
     label_studio_url: Annotated[
         str, typer.Option(envvar="LABEL_STUDIO_URL", help="Where Label Studio is; photos come from there.")
     ] = "http://localhost:8080",
     system: Annotated[
-        str | None, typer.Option("--system", help="A system's name, or a folder of weights; bundled by default.")
+        str | None,
+        typer.Option("--system", help="A system's name, or a folder of weights; bundled by default."),
     ] = None,
     allow_host: Annotated[
         list[str], typer.Option("--allow-host", help="Another host that photos may come from; repeatable.")

@@ -170,7 +170,7 @@ class ClickAnswerer:
         drawings: list[Drawing] = []
         parent = next((region.id for region in heads if region.drafted), None)
         for number, (index, one) in enumerate(given):
-            notes = {"role": "clicked" if index == 0 else "sibling", "model": version}
+            notes: dict[str, Any] = {"role": "clicked" if index == 0 else "sibling", "model": version}
             text = []
             if group is not None:
                 notes["group"] = group

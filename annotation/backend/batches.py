@@ -128,9 +128,7 @@ class BatchAnswerer:
             batch.delivered += len(given)
         return [[given[index]] if index in given else [] for index in range(len(request.tasks))]
 
-    def _run(
-        self, batch: Batch, request: PredictRequest, served: Served, answered: threading.Event
-    ) -> None:
+    def _run(self, batch: Batch, request: PredictRequest, served: Served, answered: threading.Event) -> None:
         for index, task in enumerate(request.tasks):
             if self._closed.is_set():
                 batch.state = "stopped"
@@ -148,13 +146,22 @@ class BatchAnswerer:
             if late:
                 self._hand_over(batch, task, prediction)
         batch.state = "finished"
-        logger.info("pre-labels of project %s: %d of %d, %d failed", batch.project, batch.done, batch.total, batch.failed)
+        logger.info(
+            "pre-labels of project %s: %d of %d, %d failed",
+            batch.project,
+            batch.done,
+            batch.total,
+            batch.failed,
+        )
 
     def _failed(self, batch: Batch, task: Task, error: Exception) -> None:
         batch.failed += 1
         batch.problems.append(f"task {task.id}: {error}")
         logger.warning(
-            "pre-label of task %s failed: %s", task.id, error, exc_info=not isinstance(error, (InputError, TimeoutError))
+            "pre-label of task %s failed: %s",
+            task.id,
+            error,
+            exc_info=not isinstance(error, (InputError, TimeoutError)),
         )
 
     def _hand_over(self, batch: Batch, task: Task, prediction: Prediction) -> None:
@@ -218,5 +225,11 @@ def _first_image(request: PredictRequest) -> tuple[LabelConfig, str]:
 
 
 def _name(request: PredictRequest, task: Task, served: Served) -> str:
-    values: Sequence[object] = (served.version, request.project, hash(request.label_config), task.id, str(task.data))
+    values: Sequence[object] = (
+        served.version,
+        request.project,
+        hash(request.label_config),
+        task.id,
+        str(task.data),
+    )
     return "\n".join(str(value) for value in values)

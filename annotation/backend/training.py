@@ -117,7 +117,9 @@ class TrainingRuns:
             logger.info("training run %d: %s", run.id, run.doing)
         except Exception as error:  # noqa: BLE001 - a failed run must not end the backend
             run.state, run.problem = "failed", str(error)
-            logger.error("training run %d failed: %s", run.id, error, exc_info=not isinstance(error, InputError))
+            logger.error(
+                "training run %d failed: %s", run.id, error, exc_info=not isinstance(error, InputError)
+            )
 
     def _tasks(self, project: str, store: AnnotationStore) -> list[dict[str, Any]]:
         if self._collect is not None:

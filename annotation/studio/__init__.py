@@ -1,0 +1,1 @@
+"""A Label Studio of our own: its environment, its server, its projects."""
