@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.bench_split_open --full
 
-writes a file like that of LVIS v1 train (1.27 M annotations, 1.1 GB), opens it with each reader in a process of its
-own, and prints times, peak memory and their ratios.
+writes a file like that of LVIS v1 train (1.27 M annotations, 1.1 GB), opens it with each reader in a process
+of its own, and prints times, peak memory and their ratios.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ print(json.dumps({{"seconds": seconds, "cpu": cpu, "peak": peak()}}))
 
 @dataclass(frozen=True)
 class Cost:
-    """What opening a file cost: seconds on the clock and of the processor, and the peak of memory in bytes."""
+    """What opening a file cost: seconds on the clock, of the processor, and the peak of memory in bytes."""
 
     seconds: float
     cpu: float

@@ -20,6 +20,24 @@ CARD = "card.yaml"
 T = TypeVar("T")
 
 
+def read_card(root: Path) -> dict[str, Any]:
+    """Return what the `card.yaml` of a split folder says; {} where there is none.
+
+    Raises:
+        InputError: It is not valid YAML.
+    """
+    import yaml
+
+    path = root / CARD
+    if not path.is_file():
+        return {}
+    try:
+        card = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not valid YAML ({error}); mend it or remove it") from error
+    return card if isinstance(card, dict) else {}
+
+
 class _Chosen(Sequence[T]):
     """Some records of a longer sequence, looked up when asked for."""
 
@@ -108,16 +126,7 @@ class Split:
     @cached_property
     def card(self) -> dict[str, Any]:
         """What `card.yaml` says: what made the split, from what, with which seed; {} where there is none."""
-        import yaml
-
-        path = self.root / CARD
-        if not path.is_file():
-            return {}
-        try:
-            card = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise InputError(f"{path}: not valid YAML ({error}); mend it or remove it") from error
-        return card if isinstance(card, dict) else {}
+        return read_card(self.root)
 
     @cached_property
     def category_names(self) -> dict[int, str]:

@@ -1,8 +1,8 @@
 """Large JSON files read without building their objects.
 
-The file is mapped into memory and walked once, from front to back. Long arrays of records are taken in chunks,
-which yield for every record its place in the file and the few numbers that an index needs. A record is decoded in
-full only when somebody asks for it.
+The file is mapped into memory and walked once, from front to back. Long arrays of records are taken in
+chunks, which yield for every record its place in the file and the few numbers that an index needs. A record
+is decoded in full only when somebody asks for it.
 """
 
 from __future__ import annotations
@@ -119,14 +119,14 @@ class JsonWalk:
     ) -> Iterator[Chunk[H]]:
         """Take the array that comes next, chunk by chunk, with places counted from the begin of the file.
 
-        Where a chunk ends is guessed: at a `},{` about `chunk_bytes` further on. The guess holds only if all before
-        it parses as an array. JSON is read from left to right, so a wrong guess (inside a string or a nested array,
-        or behind the end of this one) cannot parse.
+        Where a chunk ends is guessed: at a `},{` about `chunk_bytes` further on. The guess holds only if all
+        before it parses as an array. JSON is read from left to right, so a wrong guess (inside a string or a
+        nested array, or behind the end of this one) cannot parse.
 
         Args:
             header: The fields to decode of each record; all others are skipped over.
-            on_malformed: Called with the index of a record that does not fit `header` and what is wrong with it;
-                such records are left out.
+            on_malformed: Called with the index of a record that does not fit `header` and what is wrong with
+                it; such records are left out.
             chunk_bytes: How much of the file to take at a time.
         """
         count, step = 0, 0
@@ -205,7 +205,7 @@ def _counting_from(first: int, note: Callable[[int, str], None]) -> Callable[[in
 
 
 def _closing(data: mmap.mmap, start: int, stop: int) -> int:
-    """Return the place of the bracket that closes what was opened just before `start`; -1 where there is none."""
+    """Return where the bracket is that closes what was opened before `start`; -1 where there is none."""
     depth = 1
     for token in _STRUCTURE.finditer(data, start, stop):
         if token[0] in (b"[", b"{"):

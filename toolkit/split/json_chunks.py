@@ -46,8 +46,8 @@ def decode_chunk(text: bytes, header: type[H], on_malformed: Callable[[int, str]
     Args:
         text: A JSON array.
         header: The fields to decode.
-        on_malformed: Called with the index of a record that does not fit `header` and what is wrong with it; such
-            records are left out.
+        on_malformed: Called with the index of a record that does not fit `header` and what is wrong with it;
+            such records are left out.
 
     Raises:
         msgspec.DecodeError: The text is no JSON array; nothing was called before.
@@ -102,7 +102,7 @@ def _places_between_braces(text: bytes) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _last_before(values: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Return the place of the last byte before each place that is no space; the array's bracket stops the search."""
+    """Return where the last byte before each place is that is no space; the array's bracket is one."""
     places = places - 1
     while (space := values[places] <= ord(" ")).any():
         places = places - space

@@ -1,0 +1,1 @@
+"""Work on splits: validate, describe, convert, merge, cut and browse them."""
