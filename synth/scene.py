@@ -26,7 +26,7 @@ from synth.objects.donors import MARGIN, Donor
 from synth.placement import FreeSpace, count_copies
 from synth.regions.labels import GROUND, PLACEABLE, REGION_NAMES
 from synth.settings import CompositingSettings, SynthSettings
-from toolkit.blending import Blend, PlacedMask, occlude, paste
+from toolkit.blending import PlacedMask, occlude, paste
 from toolkit.cutouts import Cutout, cut_out, transform, vary_colour
 
 # Rows above the ground's own top where its horizon is taken to lie, as a share of the ground's height: a
@@ -330,7 +330,7 @@ def perspective_scale(regions: np.ndarray, row: int) -> float:
 
 
 def compose(
-    photo: Photo, plan: Plan, blend: Blend, settings: CompositingSettings, rng: np.random.Generator
+    photo: Photo, plan: Plan, blend: str, settings: CompositingSettings, rng: np.random.Generator
 ) -> tuple[np.ndarray, list[SceneInstance], list[SceneInstance]]:
     """Draw a plan.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 from toolkit.blending import BLENDS
@@ -228,6 +229,34 @@ def settings_to_mapping(settings: SynthSettings) -> dict[str, Any]:
         return list(value) if isinstance(value, tuple) else value
 
     return plain(dataclasses.asdict(settings))
+
+
+def settings_from_file(path: Path, base: SynthSettings) -> SynthSettings:
+    """Change settings by a YAML file of nested fields and values; what it does not name stays.
+
+    Raises:
+        InputError: no such file, no valid YAML, an unknown field or an unusable value.
+    """
+    import yaml
+
+    try:
+        changes = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check --settings") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from error
+    if not isinstance(changes, Mapping):
+        raise InputError(f"{path}: expected fields and values")
+    return settings_from_mapping(_merged(settings_to_mapping(base), changes))
+
+
+def _merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for name, value in changes.items():
+        old = merged.get(name)
+        both = isinstance(old, Mapping) and isinstance(value, Mapping)
+        merged[name] = _merged(old, value) if both else value  # type: ignore[arg-type]
+    return merged
 
 
 def override(settings: SynthSettings, assignments: list[str]) -> SynthSettings:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import cv2
 import numpy as np
@@ -16,8 +15,7 @@ import numpy as np
 from toolkit.cutouts import Cutout
 from toolkit.errors import InputError
 
-Blend = Literal["hard", "feather", "gaussian", "poisson"]
-BLENDS: tuple[Blend, ...] = get_args(Blend)
+BLENDS = ("hard", "feather", "gaussian", "poisson")
 
 GAUSSIAN_SIGMA = 1.5  # pixels; wider ramps make small objects transparent
 # Poisson blending by itself gives a plain object the photo's colour all over: it would be annotated but
@@ -68,7 +66,7 @@ class PlacedMask:
         return cls(0, 0, mask).tight()
 
 
-def paste(canvas: np.ndarray, cutout: Cutout, left: int, top: int, mode: Blend = "feather") -> PlacedMask:
+def paste(canvas: np.ndarray, cutout: Cutout, left: int, top: int, mode: str = "feather") -> PlacedMask:
     """Paste a cut-out into a photo, in place.
 
     Args:
@@ -102,7 +100,7 @@ def paste(canvas: np.ndarray, cutout: Cutout, left: int, top: int, mode: Blend =
     return PlacedMask(x0, y0, mask.copy())
 
 
-def edge_alpha(cutout: Cutout, mode: Blend) -> np.ndarray:
+def edge_alpha(cutout: Cutout, mode: str) -> np.ndarray:
     """The alpha uint8 [h, w] with which a blend mixes a cut-out (``poisson`` mixes where the mask is)."""
     if mode == "feather":
         return cutout.alpha

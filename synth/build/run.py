@@ -9,7 +9,7 @@ from typing import Any
 from synth.build.assemble import PREVIEW, assemble, write_preview
 from synth.build.job import Job
 from synth.build.journal import Journal, difference
-from synth.build.workshop import Made, open_workshop
+from synth.build.workshop import Made, Workshop, open_workshop
 from toolkit.errors import InputError
 from toolkit.split import Split, read_split
 
@@ -26,6 +26,7 @@ def build(
     *,
     preview: bool = False,
     published: dict[str, int] | None = None,
+    prepare: Callable[[Workshop], None] = lambda workshop: None,
     on_start: Callable[[int, int], None] = lambda done, total: None,
     on_image: Callable[[Made], None] = lambda made: None,
 ) -> Split:
@@ -40,6 +41,7 @@ def build(
         engine: how to make it.
         preview: whether to write a contact sheet of the first images.
         published: figures to hold the result against in the report.
+        prepare: what to do before images are made, such as finding regions.
         on_start: told how many images there are already, and how many there will be.
         on_image: told of each image made.
 
@@ -52,6 +54,7 @@ def build(
     journal = Journal(root, identity)
     if finished is None:
         with journal:
+            prepare(workshop)
             on_start(len(journal.finished), job.count)
             missing = [index for index in range(job.count) if index not in journal.finished]
             for made in engine(job, missing):

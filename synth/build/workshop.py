@@ -16,10 +16,11 @@ from synth.build.job import ATTEMPTS, Job
 from synth.objects.donors import Donor, DonorBank, DonorFault
 from synth.objects.index import index_donors
 from synth.photos import load_photo, read_photos, regions_file
-from synth.scene import Photo, SceneInstance, compose, plan_scene
+from synth.scene import DrawDonor, Photo, Plan, SceneInstance, compose, plan_scene
 from synth.settings import settings_to_mapping
 from toolkit.data.merge import unify_categories
 from toolkit.errors import InputError
+from toolkit.image import open_image
 from toolkit.masks import mask_to_rle
 from toolkit.split import ImageRecord, Split, read_split
 
@@ -50,6 +51,18 @@ class Made:
     skipped: list[tuple[str, str]] = field(default_factory=list)
     left_out: dict[str, int] = field(default_factory=dict)
     refused: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One image in the making: the photo, what was planned, the picture, and what can be seen in it."""
+
+    photo: Photo
+    record: ImageRecord
+    plan: Plan
+    blend: str
+    canvas: np.ndarray
+    kept: list[SceneInstance]
 
 
 class Workshop:
@@ -97,65 +110,76 @@ class Workshop:
         """A photo's index map, or None."""
         return regions_file(self.photos, record, None if self.job.regions is None else Path(self.job.regions))
 
+    def photo_of(self, index: int) -> ImageRecord:
+        """The photo that the image of a number pastes into, if it can be used."""
+        scene = index // self.variants
+        return self.photos.images[int(self.order[scene % len(self.order)])]
+
     def make(self, index: int) -> Made:
         """Make the image of a number, from 0."""
         made = Made(index)
-        scene, variant = divmod(index, self.variants)
-        left_out: Counter[str] = Counter()
-        refused: Counter[str] = Counter()
-        for attempt in range(ATTEMPTS):
-            rng = np.random.default_rng([self.job.seed, scene, attempt])
-            place = self.order[scene % len(self.order)] if attempt == 0 else rng.choice(self.order)
-            record = self.photos.images[int(place)]
-            if self._try(made, record, rng, variant, left_out, refused):
-                break
-        made.left_out, made.refused = dict(left_out), dict(refused)
+        scene = self.draw(index, made)
+        if scene is None:
+            return made
+        height, width = scene.canvas.shape[:2]
+        made.jpeg = encode_jpeg(scene.canvas, self.job.settings.compositing.quality)
+        made.image = _image_fields(scene)
+        made.annotations = [annotation_json(one, height, width) for one in scene.kept]
         return made
 
-    def _try(
-        self,
-        made: Made,
-        record: ImageRecord,
-        rng: np.random.Generator,
-        variant: int,
-        left_out: Counter[str],
-        refused: Counter[str],
-    ) -> bool:
-        """Make an image from a photo; says whether it worked, and notes why not."""
+    def draw(self, index: int, made: Made) -> Scene | None:
+        """Plan and draw the image of a number; None when no photo takes an object.
+
+        Args:
+            index: from 0.
+            made: what could not be used, and why, is noted there.
+        """
+        number, variant = divmod(index, self.variants)
+        for attempt in range(ATTEMPTS):
+            rng = np.random.default_rng([self.job.seed, number, attempt])
+            again = attempt > 0
+            record = self.photos.images[int(rng.choice(self.order))] if again else self.photo_of(index)
+            scene = self._try(record, rng, variant, made)
+            if scene is not None:
+                return scene
+        return None
+
+    def _try(self, record: ImageRecord, rng: np.random.Generator, variant: int, made: Made) -> Scene | None:
+        """Make an image from a photo; None, with the reason noted, when that does not work."""
         settings = self.job.settings
         try:
             photo = self.open_photo(record, made.skipped)
         except InputError as error:
             made.skipped.append((record.file_name, str(error)))
-            return False
+            return None
         place_rng, look_rng = rng.spawn(2)
-        plan = plan_scene(photo, self._draw(made, refused), settings, place_rng)
-        left_out.update(plan.left_out)
+        plan = plan_scene(photo, self._donors(made), settings, place_rng)
+        _add(made.left_out, plan.left_out)
         if not plan.pastes:
             reasons = ", ".join(plan.left_out) or "it has no region of a kind that takes objects"
             made.skipped.append((record.file_name, f"nothing could be placed: {reasons}"))
-            return False
+            return None
         blends = settings.compositing.blends
         blend = blends[variant] if self.variants > 1 else blends[int(rng.integers(len(blends)))]
-        canvas, kept, dropped = compose(photo, plan, blend, settings.compositing, look_rng)  # type: ignore[arg-type]
+        canvas, kept, dropped = compose(photo, plan, blend, settings.compositing, look_rng)
         if not any(one.origin["kind"] == "pasted" for one in kept):
             made.skipped.append((record.file_name, "nothing could be placed: no copy stays visible"))
-            return False
-        for one in dropped:
-            left_out[f"{one.origin['kind']} instance dropped: too little of it visible"] += 1
-        made.jpeg = encode_jpeg(canvas, settings.compositing.quality)
-        made.image = self._image_fields(photo, record, blend, plan.licenses)
-        made.annotations = [annotation_json(one, canvas.shape[0], canvas.shape[1]) for one in kept]
-        return True
+            return None
+        _add(
+            made.left_out,
+            Counter(f"{one.origin['kind']} instance dropped: too little of it visible" for one in dropped),
+        )
+        return Scene(photo, record, plan, blend, canvas, kept)
 
     def open_photo(self, record: ImageRecord, skipped: list[tuple[str, str]]) -> Photo:
         """Open a photo with its regions and annotations; see `load_photo`."""
         regions = self.regions_of(record)
         if regions is None:
+            open_image(self.photos.image_path(record))  # an unreadable photo is the better reason
             raise InputError(_NO_REGIONS)
         return load_photo(self.photos, record, regions, self.job.settings, self.photo_categories, skipped)
 
-    def _draw(self, made: Made, refused: Counter[str]) -> Any:
+    def _donors(self, made: Made) -> DrawDonor:
         """A function that draws donors and notes the ones that can't be used."""
 
         def draw(
@@ -169,7 +193,7 @@ class Workshop:
                     return None
                 category = self.donor_categories.get(int(self.index.category[entry]))
                 if category is None:
-                    refused["its category is not in the split's list"] += 1
+                    _add(made.refused, {"its category is not in the split's list": 1})
                     continue
                 # Different things rather than more of the same, as long as there is a choice.
                 if category in categories and attempt < _DRAWS // 2:
@@ -179,24 +203,12 @@ class Workshop:
                 except DonorFault as error:
                     if error.broken:
                         made.skipped.append((error.item, error.reason))
-                    refused[error.reason if not error.broken else "broken"] += 1
+                    _add(made.refused, {"broken" if error.broken else error.reason: 1})
                     continue
                 return replace(donor, category_id=category)
             return None
 
         return draw
-
-    def _image_fields(
-        self, photo: Photo, record: ImageRecord, blend: str, licenses: list[str]
-    ) -> dict[str, Any]:
-        height, width = photo.image.shape[:2]
-        fields: dict[str, Any] = {"width": width, "height": height, "photo": record.file_name, "blend": blend}
-        if photo.license is not None:
-            fields["license"] = photo.license
-        if record.source is not None:
-            fields["source"] = record.source
-        fields["donor_licenses"] = licenses
-        return fields
 
 
 @lru_cache(maxsize=2)
@@ -231,6 +243,26 @@ def annotation_json(instance: SceneInstance, height: int, width: int) -> dict[st
         "group_id": instance.group_id,
         "origin": instance.origin,
     }
+
+
+def _image_fields(scene: Scene) -> dict[str, Any]:
+    """Fields of the image's record, besides its id and name."""
+    height, width = scene.canvas.shape[:2]
+    fields = {
+        "width": width,
+        "height": height,
+        "photo": scene.record.file_name,
+        "blend": scene.blend,
+        "license": scene.photo.license,
+        "source": scene.record.source,
+        "donor_licenses": scene.plan.licenses,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _add(counts: dict[str, int], more: Mapping[str, int]) -> None:
+    for reason, count in more.items():
+        counts[reason] = counts.get(reason, 0) + count
 
 
 def _describe(split: Split) -> dict[str, Any]:
