@@ -137,7 +137,7 @@ def export(
 
     url, api_key = _own_server(url, api_key)
     client = LabelStudioClient(url, api_key)
-    tasks = client.export(project)
+    tasks = client.export(project, predictions)
     report = export_tasks(
         tasks,
         out,

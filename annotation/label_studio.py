@@ -130,13 +130,31 @@ class LabelStudioClient:
         if answer.status_code >= 400:
             raise InputError(f"{self.url}: Label Studio could not {what} ({answer.status_code})")
 
-    def export(self, project: int) -> list[dict[str, Any]]:
-        """All tasks of a project with annotations and predictions, as Label Studio's JSON export has them."""
+    def export(self, project: int, predictions: bool = False) -> list[dict[str, Any]]:
+        """All tasks of a project with annotations, as Label Studio's JSON export has them.
+
+        Args:
+            project: its number.
+            predictions: whether to add the predictions whole; the export itself has no more than their numbers.
+        """
         with self._clear_errors(f"export project {project}"):
             chunks = self._sdk.projects.exports.download_sync(
                 project, export_type="JSON", download_all_tasks=True
             )
-            return json.loads(b"".join(chunks))
+            tasks: list[dict[str, Any]] = json.loads(b"".join(chunks))
+        if predictions:
+            by_task = self._predictions(project)
+            tasks = [{**task, "predictions": by_task.get(task["id"], [])} for task in tasks]
+        return tasks
+
+    def _predictions(self, project: int) -> dict[int, list[dict[str, Any]]]:
+        found: dict[int, list[dict[str, Any]]] = {}
+        with self._clear_errors(f"list the predictions of project {project}"):
+            for one in self._sdk.predictions.list(project=project):
+                found.setdefault(one.task, []).append(
+                    {"id": one.id, "result": one.result, "score": one.score}
+                )
+        return found
 
     def serve_folder(self, project: int, path: str, title: str) -> None:
         """Let a project show the photos of a local folder (once)."""

@@ -16,8 +16,6 @@ from annotation.backend.settings import MEGABYTE
 from annotation.backend.tokens import ApiKey
 from toolkit.errors import InputError
 
-CHUNK = 1 << 18
-
 
 class FetchError(InputError):
     """A photo that could not be fetched."""
@@ -135,7 +133,7 @@ class PhotoFetcher:
         if announced.isdigit() and len(announced) < 20 and int(announced) > self.limits.max_bytes:
             raise FetchError(self._too_large(name))
         body = bytearray()
-        for chunk in response.iter_bytes(CHUNK):
+        for chunk in response.iter_bytes():
             body += chunk
             if len(body) > self.limits.max_bytes:
                 raise FetchError(self._too_large(name))

@@ -19,11 +19,15 @@ def start() -> Iterator[Callable[..., TestClient]]:
     """Start a backend: `start(system, **settings)` gives a client; `client.backend` is behind it."""
     clients: list[TestClient] = []
 
-    def starting(system: Any = None, version: str = "shapes-1", training: Any = None, **settings: Any) -> TestClient:
+    def starting(
+        system: Any = None, version: str = "shapes-1", training: Any = None, **settings: Any
+    ) -> TestClient:
         served = Served(system or ShapesSystem(), version)
         model = ModelHolder(lambda: served)
         backend = Backend(BackendSettings(**settings), model, training)
-        client = TestClient(create_app(backend), base_url="http://127.0.0.1:9090", raise_server_exceptions=False)
+        client = TestClient(
+            create_app(backend), base_url="http://127.0.0.1:9090", raise_server_exceptions=False
+        )
         client.__enter__()
         clients.append(client)
         client.backend = backend  # type: ignore[attr-defined]

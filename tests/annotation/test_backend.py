@@ -23,7 +23,13 @@ from toolkit.errors import InputError
 from toolkit.masks import mask_iou
 
 WIDTH, HEIGHT = 320, 240
-DISCS = [(40, 40, 15, RED), (120, 40, 15, RED), (200, 40, 15, RED), (40, 140, 20, GREEN), (280, 200, 12, BLUE)]
+DISCS = [
+    (40, 40, 15, RED),
+    (120, 40, 15, RED),
+    (200, 40, 15, RED),
+    (40, 140, 20, GREEN),
+    (280, 200, 12, BLUE),
+]
 PHOTO = shapes_photo(DISCS)
 ADDRESS = inline(PHOTO)
 
@@ -244,8 +250,9 @@ def test_a_photo_of_another_shape_is_refused(start, caplog):
 
 def test_smart_rectangles_click_at_their_centre(start):
     config = default_label_config().replace(
-        "<Image", '<RectangleLabels name="box" toName="image" smart="true"><Label value="All like this"/>'
-        "</RectangleLabels><Image"
+        "<Image",
+        '<RectangleLabels name="box" toName="image" smart="true"><Label value="All like this"/>'
+        "</RectangleLabels><Image",
     )
     x, y, radius, _ = DISCS[1]
     box = at(1, from_name="box")
@@ -340,7 +347,11 @@ def test_batches_are_prelabelled_in_groups(start):
 
 def test_a_bad_photo_does_not_spoil_a_batch(start):
     client = start()
-    tasks = [task_body(ADDRESS, task=1), task_body("data:image/png;base64,AAAA", task=2), task_body(ADDRESS, task=3)]
+    tasks = [
+        task_body(ADDRESS, task=1),
+        task_body("data:image/png;base64,AAAA", task=2),
+        task_body(ADDRESS, task=3),
+    ]
     results = client.post("/predict", json=batch_body(tasks)).json()["results"]
     assert [len(one) for one in results] == [1, 0, 1]
     report = client.get("/prelabel").json()[0]
@@ -352,7 +363,9 @@ def test_a_long_batch_goes_on_in_the_background(start):
     delivered = []
     system = ShapesSystem(encode_seconds=0.15)
     client = start(system, batch_seconds=0.4)
-    client.backend.batches._deliver = lambda task, prediction: delivered.append((task, len(prediction.result)))
+    client.backend.batches._deliver = lambda task, prediction: delivered.append(
+        (task, len(prediction.result))
+    )
     tasks = [task_body(inline(shapes_photo(DISCS, seed=seed)), task=seed) for seed in range(6)]
     results = client.post("/predict", json=batch_body(tasks)).json()["results"]
     ready = sum(len(one) for one in results)

@@ -31,7 +31,9 @@ def setup_body(config: str | None = None) -> dict[str, Any]:
     }
 
 
-def task_body(address: object, task: int = 1, drafts: list | None = None, annotations: list | None = None) -> dict:
+def task_body(
+    address: object, task: int = 1, drafts: list | None = None, annotations: list | None = None
+) -> dict:
     """A task of an interactive request (batches have no drafts, but the same fields otherwise)."""
     return {
         "id": task,
@@ -94,7 +96,9 @@ def point_body(
     }
 
 
-def click_body(task: dict[str, Any], points: list[dict[str, Any]], config: str | None = None) -> dict[str, Any]:
+def click_body(
+    task: dict[str, Any], points: list[dict[str, Any]], config: str | None = None
+) -> dict[str, Any]:
     return {
         "tasks": [task],
         "project": PROJECT,
