@@ -37,7 +37,7 @@ def browse(split: Split, page: Path, report: Report, *, side: int = 320, quality
     Raises:
         InputError: No image is there, or the page cannot be written.
     """
-    cells = []
+    cells, shown = [], 0
     for record, path in records_with_files(split, report, "drawing"):
         try:
             photo = open_image(path)
@@ -45,11 +45,10 @@ def browse(split: Split, page: Path, report: Report, *, side: int = 320, quality
             report.add_skipped(record.file_name, str(error))
             continue
         annotations = split.annotations_of(record.id)
+        shown += len(annotations)
         cells.append(_cell(record, photo, annotations, split.category_names, report, side, quality))
     title = html.escape(split.root.resolve().name)
-    subtitle = (
-        f"{len(cells)} photos, {sum(len(split.annotation_indices_of(r.id)) for r in split)} annotations"
-    )
+    subtitle = f"{len(cells)} photos, {shown} annotations"
     write_text_atomic(page, _PAGE.format(title=title, subtitle=subtitle, side=side, cells="\n".join(cells)))
 
 

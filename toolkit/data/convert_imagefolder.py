@@ -75,6 +75,7 @@ def _schema(pa: Any) -> Any:
         "iscrowd": pa.int64(),
         "group_id": pa.int64(),
         "segmentation": pa.string(),
+        "origin": pa.string(),
         "extra": pa.string(),
     }
     columns = {
@@ -84,6 +85,7 @@ def _schema(pa: Any) -> Any:
         "height": pa.int64(),
         "license": pa.string(),
         "source": pa.string(),
+        "regions": pa.string(),
         "extra": pa.string(),
         "objects": pa.struct({name: pa.list_(kind) for name, kind in lists.items()}),
     }
@@ -91,17 +93,15 @@ def _schema(pa: Any) -> Any:
 
 
 def _row(record: ImageRecord, annotations: list[Annotation], names: Mapping[int, str]) -> dict[str, Any]:
-    def text(value: Any) -> str | None:
-        return None if value is None else msgspec.json.encode(value).decode()
-
     return {
         "file_name": f"images/{record.file_name}",
         "image_id": record.id,
         "width": record.width,
         "height": record.height,
-        "license": text(record.license),
+        "license": _to_text(record.license),
         "source": record.source,
-        "extra": text({"regions": record.regions, **record.extra}),
+        "regions": record.regions,
+        "extra": _to_text(record.extra),
         "objects": {
             "id": [a.id for a in annotations],
             "bbox": [None if a.bbox is None else list(a.bbox) for a in annotations],
@@ -110,8 +110,9 @@ def _row(record: ImageRecord, annotations: list[Annotation], names: Mapping[int,
             "category_names": [names.get(a.category_id) for a in annotations],
             "iscrowd": [a.iscrowd for a in annotations],
             "group_id": [a.group_id for a in annotations],
-            "segmentation": [text(a.segmentation) for a in annotations],
-            "extra": [text({"origin": a.origin, **a.extra}) for a in annotations],
+            "segmentation": [_to_text(a.segmentation) for a in annotations],
+            "origin": [_to_text(a.origin) for a in annotations],
+            "extra": [_to_text(a.extra) for a in annotations],
         },
     }
 
@@ -162,39 +163,45 @@ def _our_tables(file: Path) -> dict[str, Any] | None:
 
 
 def _read_ours(file: Path, tables: dict[str, Any]) -> Split:
+    import pyarrow.parquet as pq
+
     images, annotations = [], []
-    for row in track(_rows(file), "reading imagefolder"):
-        extra = json.loads(row["extra"])
-        record = ImageRecord(
-            row["image_id"],
-            row["file_name"].removeprefix("images/"),
-            row["width"],
-            row["height"],
-            license=None if row["license"] is None else json.loads(row["license"]),
-            source=row["source"],
-            regions=extra.pop("regions"),
-            extra=extra,
-        )
-        images.append(record)
-        annotations += [_our_annotation(record.id, entry) for entry in _entries(row["objects"])]
+    parquet = pq.ParquetFile(file)
+    for group in track(range(parquet.num_row_groups), "reading imagefolder"):
+        for row in parquet.read_row_group(group).to_pylist():
+            record = ImageRecord(
+                row["image_id"],
+                row["file_name"].removeprefix("images/"),
+                row["width"],
+                row["height"],
+                license=_from_text(row["license"]),
+                source=row["source"],
+                regions=row["regions"],
+                extra=json.loads(row["extra"]),
+            )
+            images.append(record)
+            annotations += [_our_annotation(record.id, entry) for entry in _entries(row["objects"])]
     return Split(file.parent, images, annotations, images_dir=file.parent / "images", **tables)
 
 
 def _our_annotation(image_id: int, entry: dict[str, Any]) -> Annotation:
-    extra = json.loads(entry["extra"])
     box = entry["bbox"]
     return Annotation(
         entry["id"],
         image_id,
         entry["categories"],
-        segmentation=None if entry["segmentation"] is None else json.loads(entry["segmentation"]),
+        segmentation=_from_text(entry["segmentation"]),
         bbox=None if box is None else (box[0], box[1], box[2], box[3]),
         area=entry["area"],
         iscrowd=entry["iscrowd"],
         group_id=entry["group_id"],
-        origin=extra.pop("origin"),
-        extra=extra,
+        origin=_from_text(entry["origin"]),
+        extra=json.loads(entry["extra"]),
     )
+
+
+def _from_text(text: str | None) -> Any:
+    return None if text is None else json.loads(text)
 
 
 def _rows(file: Path) -> list[dict[str, Any]]:
@@ -212,6 +219,10 @@ def _rows(file: Path) -> list[dict[str, Any]]:
         return pd.read_csv(file).to_dict("records")
     except (pa.ArrowException, OSError, ValueError) as error:
         raise InputError(f"{file}: cannot be read ({error})") from error
+
+
+def _to_text(value: Any) -> str | None:
+    return None if value is None else msgspec.json.encode(value).decode()
 
 
 def _entries(objects: Any) -> Iterator[dict[str, Any]]:

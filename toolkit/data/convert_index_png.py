@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -44,7 +45,7 @@ def write_index_png(split: Split, out: Path, report: Report, *, link: bool = Fal
         link: Whether to link images instead of copying them.
 
     Raises:
-        InputError: The folder holds a finished data set, or a mask is malformed.
+        InputError: The folder holds a finished data set.
     """
     start_folder(out, MARKER)
     losses = Losses(report, "index PNG")
@@ -84,35 +85,41 @@ def paint(
 
     Returns:
         Object indices and class indices, uint8 [H, W] each.
-
-    Raises:
-        InputError: A mask is malformed.
     """
-    objects = np.zeros((record.height, record.width), np.uint8)
-    classes = np.zeros_like(objects)
-    crowd = np.zeros(objects.shape, bool)
-    kept: list[tuple[Annotation, int, np.ndarray, int]] = []  # annotation, index, mask, area
+    kept: list[tuple[Annotation, dict[str, Any], int]] = []  # annotation, its mask as RLE, pixels of the mask
+    crowds = []
     for annotation in annotations:
-        mask = annotation.mask(record.height, record.width)
+        try:
+            rle = annotation.rle(record.height, record.width)
+            area = masks.rle_area(rle)
+        except InputError as error:
+            losses.of(record, annotation, f"left out: {error}")
+            continue
         if annotation.iscrowd:
             losses.of(record, annotation, "a crowd: written as void")
-            crowd |= mask
+            crowds.append(rle)
         elif annotation.category_id not in class_of:
             losses.of(record, annotation, f"left out: its category is not among the first {LARGEST}")
-        elif not mask.any():
+        elif area == 0:
             losses.of(record, annotation, "left out: its mask is empty")
         elif len(kept) == LARGEST:
             losses.of(record, annotation, f"left out: an 8-bit PNG holds {LARGEST} objects")
         else:
             losses.fields_of_annotation(annotation)
-            kept.append((annotation, len(kept) + 1, mask, int(mask.sum())))
-    objects[crowd] = classes[crowd] = VOID
-    for annotation, index, mask, _ in sorted(kept, key=lambda entry: -entry[3]):
-        objects[mask] = index
+            kept.append((annotation, rle, area))
+    objects = np.zeros((record.height, record.width), np.uint8)
+    classes = np.zeros_like(objects)
+    for rle in crowds:
+        objects[masks.rle_to_mask(rle)] = VOID
+    classes[:] = objects
+    for index in sorted(range(len(kept)), key=lambda index: -kept[index][2]):
+        annotation, rle, _ = kept[index]
+        mask = masks.rle_to_mask(rle)
+        objects[mask] = index + 1
         classes[mask] = class_of[annotation.category_id]
-    visible = np.bincount(objects.ravel(), minlength=256)
-    for annotation, index, _, area in kept:
-        if hidden := area - int(visible[index]):
+    visible = np.bincount(objects.ravel(), minlength=256)[1:]
+    for (annotation, _, area), seen in zip(kept, visible.tolist(), strict=False):
+        if hidden := area - seen:
             losses.of(record, annotation, f"{hidden} of {area} pixels covered by other objects")
     return objects, classes
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ def write_yolo(
         link: Whether to link images instead of copying them.
 
     Raises:
-        InputError: The folder holds a finished data set, or a mask is malformed.
+        InputError: The folder holds a finished data set.
     """
     import yaml
 
@@ -85,7 +86,11 @@ def _lines(
         if annotation.category_id not in class_of:
             losses.of(record, annotation, f"left out: its category {annotation.category_id} is not declared")
             continue
-        outline, changes = outline_of(annotation, record.height, record.width, tolerance)
+        try:
+            outline, changes = outline_of(annotation, record.height, record.width, tolerance)
+        except InputError as error:
+            losses.of(record, annotation, f"left out: {error}")
+            continue
         for change in changes:
             losses.of(record, annotation, change)
         if outline is None:
@@ -146,7 +151,12 @@ def read_yolo(path: Path, report: Report) -> Split:
     names = _class_names(settings.get("names"), root / MARKER)
     images: list[ImageRecord] = []
     annotations: list[Annotation] = []
-    for image_path, file_name in track(list(_image_files(root, settings)), "reading YOLO"):
+    files = _image_files(root, settings)
+    if not files:
+        raise InputError(f"{path}: no images found; expected data.yaml, or images/ and labels/")
+    folder = _common_folder(root, files)
+    for image_path in track(files, "reading YOLO"):
+        file_name = Path(os.path.abspath(image_path)).relative_to(folder).as_posix()
         try:
             height, width = image_size(image_path)
         except InputError as error:
@@ -160,12 +170,10 @@ def read_yolo(path: Path, report: Report) -> Split:
                 report.add_skipped(f"{file_name}: label line {number}", annotation)
             elif annotation is not None:
                 annotations.append(annotation)
-    if not images:
-        raise InputError(f"{path}: no images found; expected data.yaml, or images/ and labels/")
     highest = max((annotation.category_id for annotation in annotations), default=0)
     named = [names.get(index, f"class {index}") for index in range(max(highest, max(names, default=-1) + 1))]
     categories = [{"id": index + 1, "name": name} for index, name in enumerate(named)]
-    return Split(root, images, annotations, categories=categories, images_dir=root)
+    return Split(root, images, annotations, categories=categories, images_dir=folder)
 
 
 def _settings(path: Path) -> dict[str, Any]:
@@ -193,26 +201,25 @@ def _class_names(names: Any, path: Path) -> dict[int, str]:
         raise InputError(f"{path}: expected 'names' to be a list, or a table of index: name") from error
 
 
-def _image_files(root: Path, settings: dict[str, Any]) -> Iterator[tuple[Path, str]]:
-    """Give each image once, with its name below `root`."""
+def _image_files(root: Path, settings: dict[str, Any]) -> list[Path]:
+    """Return each image once, in the order of the subsets."""
     base = root / str(settings.get("path") or "")
     base = base if base.is_dir() else root
     places: list[Path] = []
     for subset in SUBSETS:
         named = settings.get(subset) or []
-        places += [base / str(place) for place in (named if isinstance(named, list) else [named])]
-    seen = set()
+        places += [_place(base, str(name)) for name in (named if isinstance(named, list) else [named])]
+    found: dict[Path, Path] = {}
     for place in places or [root / "images"]:
         for file in _files_of(place, base):
-            resolved = file.resolve()
-            if resolved in seen or file.suffix.lower() not in IMAGE_SUFFIXES:
-                continue
-            seen.add(resolved)
-            try:
-                name = resolved.relative_to(root.resolve()).as_posix()
-            except ValueError as error:
-                raise InputError(f"{file}: lies outside {root}; put data.yaml beside its images") from error
-            yield file, name
+            if file.suffix.lower() in IMAGE_SUFFIXES:
+                found.setdefault(Path(os.path.abspath(file)), file)
+    return list(found.values())
+
+
+def _place(base: Path, name: str) -> Path:
+    # Roboflow writes `../train/images` for a folder that lies beside the data.yaml.
+    return base / name if (base / name).exists() else base / name.removeprefix("../")
 
 
 def _files_of(place: Path, base: Path) -> Sequence[Path]:
@@ -222,6 +229,13 @@ def _files_of(place: Path, base: Path) -> Sequence[Path]:
         lines = place.read_text(encoding="utf-8").split("\n")
         return [base / line.strip() for line in lines if line.strip()]
     return []
+
+
+def _common_folder(root: Path, files: Sequence[Path]) -> Path:
+    """Return `images/` where all files lie below it, else the innermost folder that all lie below."""
+    common = Path(os.path.commonpath([os.path.abspath(file.parent) for file in files]))
+    images = Path(os.path.abspath(root / "images"))
+    return images if common.is_relative_to(images) else common
 
 
 def _label_lines(image: Path) -> list[str]:

@@ -111,13 +111,13 @@ def image_from_json(record: dict[str, Any]) -> ImageRecord:
     if name is None:
         # LVIS as published: the last two parts of the URL are the COCO folder and the file.
         name = "/".join(str(fields.get("coco_url", "")).split("/")[-2:])
-    source, regions = fields.get("source"), fields.get("regions")
+    licence, source, regions = (fields.get(key) for key in ("license", "source", "regions"))
     return ImageRecord(
         id=int(fields.pop("id")),
         file_name=name,
         width=int(fields.pop("width")),
         height=int(fields.pop("height")),
-        license=fields.pop("license", None),
+        license=fields.pop("license") if isinstance(licence, int | str) else None,
         source=fields.pop("source") if isinstance(source, str) else None,
         regions=fields.pop("regions") if isinstance(regions, str) else None,
         extra=fields,
@@ -136,12 +136,8 @@ def image_to_json(image: ImageRecord) -> dict[str, Any]:
 def annotation_from_json(record: dict[str, Any]) -> Annotation:
     """Build an annotation from its JSON object."""
     fields = dict(record)
-    box = fields.get("bbox")
-    if isinstance(box, list | tuple) and len(box) == 4:
-        del fields["bbox"]
-        box = (box[0], box[1], box[2], box[3])
-    else:
-        box = None
+    box = fields.pop("bbox", None)
+    box = (box[0], box[1], box[2], box[3]) if isinstance(box, list | tuple) and len(box) == 4 else None
     origin = fields.get("origin")
     return Annotation(
         id=fields.pop("id", NEW_ID),

@@ -150,28 +150,11 @@ class SplitWriter:
         Raises:
             InputError: An id or a file name is taken, the image is unreadable, or a mask does not fit it.
         """
-        image_id = self._images.claim(id)
-        name = check_relative(file_name or self._default_name(image, image_id))
-        if name in self._file_names:
-            raise InputError(f"{self.root}: two images are named {name}; give each a file_name of its own")
         if width is None or height is None:
             height, width = images_io.image_size(image)
-        record = ImageRecord(image_id, name, width, height, license, source, extra=fields)
-        texts = [self._annotation_json(annotation, record) for annotation in annotations]
-        self._place(image, name)
-        if regions is not None:
-            record = replace(record, regions=self._place_regions(regions, name))
-        self._file_names.add(name)
-        self._images.write(image_to_json(record))
-        groups = set()
-        for text in texts:
-            self._annotations.write(text)
-            self._crowds += bool(text.get("iscrowd"))
-            groups.add(text.get("group_id"))
-        self._groups += len(groups - {None})
-        self._image_licenses[license] += 1
-        self._sources[source or "unknown"] += 1
-        return record
+        name = file_name or (Path(image).name if isinstance(image, str | os.PathLike) else "")
+        record = ImageRecord(id, name, width, height, license, source, extra=fields)
+        return self.add_record(record, image, annotations, regions)
 
     def add_record(
         self,
@@ -180,9 +163,35 @@ class SplitWriter:
         annotations: Iterable[Annotation | Mapping[str, Any]] = (),
         regions: np.ndarray | str | os.PathLike[str] | None = None,
     ) -> ImageRecord:
-        """Add an image with the record it has elsewhere: id, name and all fields; see `add_image`."""
-        fields = {name: value for name, value in vars(record).items() if name not in ("extra", "regions")}
-        return self.add_image(image, annotations, regions=regions, **{**record.extra, **fields})
+        """Add an image with the record it has elsewhere: its id, name and all fields.
+
+        Args:
+            record: The record; a `NEW_ID` is replaced by the next free id, `regions` by where the map is put.
+            image: As for `add_image`.
+            annotations: As for `add_image`.
+            regions: As for `add_image`; without it the record names no regions.
+
+        Raises:
+            InputError: As from `add_image`.
+        """
+        image_id = self._images.claim(record.id)
+        name = check_relative(record.file_name or f"{image_id:06d}.jpg")
+        if name in self._file_names:
+            raise InputError(f"{self.root}: two images are named {name}; give each a file_name of its own")
+        record = replace(record, id=image_id, file_name=name, regions=None)
+        completed = [self._complete(annotation, record) for annotation in annotations]
+        self._place(image, name)
+        if regions is not None:
+            record = replace(record, regions=self._place_regions(regions, name))
+        self._file_names.add(name)
+        self._images.write(image_to_json(record))
+        for annotation in completed:
+            self._annotations.write(annotation_to_json(annotation))
+        self._crowds += sum(bool(annotation.iscrowd) for annotation in completed)
+        self._groups += len({annotation.group_id for annotation in completed} - {None})
+        self._image_licenses[record.license] += 1
+        self._sources[record.source or "unknown"] += 1
+        return record
 
     def close(self) -> Path:
         """Put `annotations.json` and `card.yaml` in place and return the split folder."""
@@ -214,15 +223,8 @@ class SplitWriter:
         self._images.drop()
         self._annotations.drop()
 
-    def _default_name(self, image: ImageSource, image_id: int) -> str:
-        if isinstance(image, str | os.PathLike):
-            return Path(image).name
-        return f"{image_id:06d}.jpg"
-
-    def _annotation_json(
-        self, annotation: Annotation | Mapping[str, Any], record: ImageRecord
-    ) -> dict[str, Any]:
-        """Complete an annotation: ids, text counts, box and area."""
+    def _complete(self, annotation: Annotation | Mapping[str, Any], record: ImageRecord) -> Annotation:
+        """Fill in the ids, text counts, the box and the area."""
         if not isinstance(annotation, Annotation):
             annotation = annotation_from_json(dict(annotation))
         segmentation = annotation.segmentation
@@ -236,7 +238,7 @@ class SplitWriter:
                 raise InputError(f"{record.file_name}: annotation {annotation.id}: {error}") from error
             bbox = masks.rle_box(rle) if bbox is None else bbox
             area = masks.rle_area(rle) if area is None else area
-        completed = replace(
+        return replace(
             annotation,
             id=self._annotations.claim(annotation.id),
             image_id=record.id,
@@ -244,7 +246,6 @@ class SplitWriter:
             bbox=bbox,
             area=area,
         )
-        return annotation_to_json(completed)
 
     def _place(self, image: ImageSource, name: str) -> None:
         """Put the image file at `images/<name>`; one that is there already, byte for byte, is left alone."""

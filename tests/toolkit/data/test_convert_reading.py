@@ -45,9 +45,9 @@ def test_yolo_with_subsets_boxes_and_broken_lines(tmp_path: Path) -> None:
     report = Report()
     split = read_any(tmp_path, report)
     assert [record.file_name for record in split] == [
-        "images/train/a.jpg",
-        "images/train/b.jpg",
-        "images/val/a.jpg",
+        "train/a.jpg",
+        "train/b.jpg",
+        "val/a.jpg",
     ]
     polygon, box = split.annotations_of(1)
     assert polygon.segmentation == [[1, 2, 5, 2, 5, 8, 1, 8]]
@@ -56,9 +56,7 @@ def test_yolo_with_subsets_boxes_and_broken_lines(tmp_path: Path) -> None:
     assert split.annotations_of(2) == []
     assert split.annotations_of(3)[0].mask(20, 10).all()
     assert [category["name"] for category in split.categories] == ["zero", "one", "class 2"]
-    assert [item for item, _ in report.skipped] == [
-        f"images/train/a.jpg: label line {n}" for n in (4, 5, 6, 7, 8)
-    ]
+    assert [item for item, _ in report.skipped] == [f"train/a.jpg: label line {n}" for n in (4, 5, 6, 7, 8)]
     assert split.open_image(split.images[0]).shape == (20, 10, 3)
 
 
@@ -69,7 +67,7 @@ def test_yolo_with_a_list_of_images_and_a_list_of_names(tmp_path: Path) -> None:
     (tmp_path / "train.txt").write_text("images/b.png\n")
     (tmp_path / "data.yaml").write_text("train: train.txt\nval:\nnames: [only]\n")
     split = read_any(tmp_path / "data.yaml", Report())
-    assert [record.file_name for record in split] == ["images/b.png"]
+    assert [record.file_name for record in split] == ["b.png"]
     assert split.category_names == {1: "only"}
 
 

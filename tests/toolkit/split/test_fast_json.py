@@ -61,3 +61,36 @@ def test_every_record_is_found(
 
 def fail(index: int, problem: str) -> None:
     raise AssertionError(f"{index}: {problem}")
+
+
+def test_malformed_records_are_numbered_through_all_chunks(tmp_path: Path) -> None:
+    items: list[Any] = [{"id": index, "padding": "x" * 50} for index in range(20)]
+    items[3], items[11], items[19] = {"padding": "y"}, {"id": "11"}, 5
+    (tmp_path / "x.json").write_text(json.dumps({"items": items}))
+    found: list[int] = []
+    walk = JsonWalk(JsonFile(tmp_path / "x.json"))
+    chunks = [
+        chunk
+        for _ in walk.names()
+        for chunk in walk.records(Header, lambda index, _: found.append(index), chunk_bytes=200)
+    ]
+    assert len(chunks) > 3
+    assert found == [3, 11, 19]
+    assert [header.id for chunk in chunks for header in chunk.headers] == [
+        index for index in range(20) if index not in found
+    ]
+
+
+def test_a_chunk_ends_outside_nested_arrays_however_long(tmp_path: Path) -> None:
+    parts = [{"a": index} for index in range(5000)]
+    items = [{"id": index, "parts": parts if index == 1 else []} for index in range(4)]
+    (tmp_path / "x.json").write_text(json.dumps({"items": items, "after": [1]}))
+    walk = JsonWalk(JsonFile(tmp_path / "x.json"))
+    ids: list[int] = []
+    for name in walk.names():
+        if name == "items":
+            for chunk in walk.records(Header, fail, chunk_bytes=64):
+                ids += [header.id for header in chunk.headers]
+        else:
+            assert walk.value() == [1]
+    assert ids == [0, 1, 2, 3]
