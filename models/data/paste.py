@@ -6,13 +6,13 @@ import numpy as np
 
 from models.data.canvas import Canvas, CanvasObject
 from models.data.pool import PhotoPool
-from toolkit.blending import Blend, paste
+from toolkit.blending import paste
 from toolkit.cutouts import Cutout, cut_out, transform, vary_colour
 
 SMALLEST_DONOR = 8  # pixels; smaller ones are smears once enlarged
 LARGEST_ENLARGEMENT = 2.5
 # Several blends, so that a model can't learn the seams; poisson is too slow for the loader.
-BLENDS: tuple[Blend, ...] = ("hard", "feather", "gaussian")
+BLENDS = ("hard", "feather", "gaussian")
 
 
 def cut_donor(pool: PhotoPool, rng: np.random.Generator, size: float) -> Cutout | None:
