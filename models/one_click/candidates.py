@@ -149,6 +149,9 @@ def _from_window(window: WindowOutput, own: Sequence[int], clicks: Tensor) -> _P
     index = torch.tensor(list(own), device=clicks.device)
     slot, row, column = window.inside[index].nonzero(as_tuple=True)
     slot = index[slot]
+    if len(own) > 1:  # the windows of clicks that lie close to each other share cells
+        first = _first_of_each(torch.stack([window.rows[slot, row], window.columns[slot, column]], 1))
+        slot, row, column = slot[first], row[first], column[first]
     scores = score_of(window.logits[slot, row, column], window.centerness[slot, row, column])
     distances = window.distances[slot, :, row, column]
     points, boxes = boxes_at(
@@ -158,6 +161,15 @@ def _from_window(window: WindowOutput, own: Sequence[int], clicks: Tensor) -> _P
     places = torch.stack([slot, row, column], 1)
     levels = torch.full_like(slot, window.level)
     return _Part(scores[keep], boxes[keep], points[keep], levels[keep], places[keep])
+
+
+def _first_of_each(cells: Tensor) -> Tensor:
+    """Indices, ascending, at which the rows of ``[N, 2]`` appear for the first time."""
+    _, inverse = torch.unique(cells, dim=0, return_inverse=True)
+    order = torch.argsort(inverse, stable=True)
+    new = torch.ones_like(inverse, dtype=torch.bool)
+    new[1:] = inverse[order][1:] != inverse[order][:-1]
+    return order[new].sort().values
 
 
 def _from_free(free: FreeLocations, window: WindowOutput, own: Sequence[int], clicks: Tensor) -> _Part:
