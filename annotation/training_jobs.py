@@ -199,7 +199,7 @@ def is_better(before: Mapping[str, float | None], after: Mapping[str, float | No
 def served_weights(state_dir: Path | None) -> Path:
     """The folder of the weights that are served: what training left last, or the bundled ones."""
     from annotation.systems import better_weights
-    from models.selector import BUNDLED
+    from models.loading import BUNDLED
 
     better = better_weights(None, state_dir)
     return better[0] if better is not None else BUNDLED

@@ -2,64 +2,49 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from models.cpn import ProposalModel
-from models.cpn.heatmap import find_peaks
-from models.cpn.model import ProposalMemory
-from models.ids import Proposal, SelectionConfig, SelectionSteps, select_iteratively
-from models.one_click.finder import EncodedImage, FoundObject, ObjectFinder
-from models.pvm import VerificationModel
+from models.ids import SelectionConfig
+from models.one_click.finder import FoundObject
+from models.proposing import grid_points, group_by_similarity, without_duplicates
+from models.view import PhotoView, SelectionModels
 from toolkit.clicks import Click
 from toolkit.errors import InputError
 from toolkit.masks import mask_box
 from toolkit.selection import Instance
 
-
-@dataclass(frozen=True)
-class SelectionModels:
-    """The networks of a selector; CPN and PVM may be missing (then only single objects are selected)."""
-
-    finder: ObjectFinder
-    proposals: ProposalModel | None
-    verification: VerificationModel | None
-    config: SelectionConfig = field(default_factory=SelectionConfig)
+# A view suits an object that shows in it with about this side (the square root of the mask's area, pixels):
+# the
+# middle of the sizes seen in training. One octave off costs a factor e^-OCTAVE_COST of the score.
+FITTING_SIDE = 64.0
+OCTAVE_COST = 0.2
 
 
 class PhotoScene:
-    """An encoded photo; see :class:`toolkit.systems.Scene`.
+    """An encoded photo; see :class:`toolkit.systems.GroupScene`.
 
-    A scene is never changed by a click, so threads may share one.
+    The photo is encoded at one or more scales (views). Each click looks at all of them and the object is
+    taken from the view that suits its size; its siblings are sought there too. A scene is never changed by a
+    click, so
+    threads may share one.
 
     Attributes:
         height: Of the photo, pixels.
         width: Of the photo, pixels.
     """
 
-    def __init__(
-        self,
-        models: SelectionModels,
-        image: Tensor,
-        encoded: EncodedImage,
-        size: tuple[int, int],
-        scale: float,
-    ):
+    def __init__(self, models: SelectionModels, views: Sequence[PhotoView], size: tuple[int, int]) -> None:
         self._models = models
-        self._image = image  # [3, H', W'] uint8, the network's input
-        self._encoded = encoded
+        self.views = tuple(views)
         self.height, self.width = size
-        self.scale = scale  # network pixels per photo pixel
 
     @property
     def nbytes(self) -> int:
         """Memory that the scene holds, in bytes."""
-        return self._encoded.nbytes + self._image.nelement()
+        return sum(view.nbytes for view in self.views)
 
     def segment(self, clicks: Sequence[Click]) -> Instance | None:
         """The object under some clicks; negative ones say what it must not hold. None: nothing found.
@@ -67,17 +52,20 @@ class PhotoScene:
         Raises:
             InputError: No click is positive, or one lies outside the photo.
         """
-        positive = [self._point(c) for c in clicks if c.positive]
-        negative = [self._point(c) for c in clicks if not c.positive]
+        positive = [c for c in clicks if c.positive]
+        negative = [c for c in clicks if not c.positive]
         if not positive:
             raise InputError("clicks: at least one must be positive, on the object to select")
-        found = self._models.finder.find(self._encoded, [positive], negative)[0]
-        return None if found is None else self._instance(found, next(c for c in clicks if c.positive))
+        chosen = self._find([positive], negative)[0]
+        return None if chosen is None else self._instance(*chosen, positive[0])
 
     def segment_each(self, clicks: Sequence[Click]) -> list[Instance | None]:
         """The object under each click, all in one batch; None where nothing was found."""
-        found = self._models.finder.find(self._encoded, [[self._point(c)] for c in clicks])
-        return [None if f is None else self._instance(f, c) for f, c in zip(found, clicks, strict=True)]
+        chosen = self._find([[click] for click in clicks])
+        return [
+            None if item is None else self._instance(*item, click)
+            for item, click in zip(chosen, clicks, strict=True)
+        ]
 
     def select_similar(
         self, click: Click, negatives: Sequence[Click] = (), config: SelectionConfig | None = None
@@ -89,128 +77,108 @@ class PhotoScene:
             negatives: Clicks on objects that must not be selected, and that count as unlike.
             config: Parameters of the selection; the selector's own by default.
         """
-        initial = self._models.finder.find(self._encoded, [[self._point(click)]])[0]
-        if initial is None:
+        chosen = self._find([[click]], negatives)[0]
+        if chosen is None:
             return []
-        if self._models.proposals is None:
-            clicked = self._instance(initial, click, group=0)
-            return [] if clicked is None else [clicked]
-        avoid = [self._point(c) for c in negatives]
-        config = config or self._models.config
-        accepted = select_iteratively(initial, self._steps(initial, avoid, config), config)
+        view, initial = chosen
+        avoid = [self._point(c, view) for c in negatives]
+        accepted = view.select(initial, avoid, config or self._models.config)
         instances = []
         for index, item in enumerate(accepted):
-            own = click if index == 0 else self._click(item.item)
+            own = click if index == 0 else self._click(item.item, view)
             score = item.item.score if index == 0 else item.confidence
-            instances.append(self._instance(item.item, own, group=0, score=score))
+            instances.append(self._instance(view, item.item, own, group=0, score=score))
         if instances[0] is None:
             return []
         return [i for i in instances if i is not None]
 
-    def _steps(
-        self, initial: FoundObject, avoid: Sequence[tuple[float, float]], config: SelectionConfig
-    ) -> SelectionSteps[FoundObject]:
-        finder, encoded = self._models.finder, self._encoded
-        unlike = [f for f in finder.find(encoded, [[point] for point in avoid]) if f is not None]
+    def propose(self, spacing: int = 48, least_score: float = 0.3, limit: int = 200) -> list[Instance]:
+        """Everything worth asking about, with no click: similar objects share a group.
 
-        def segment(points: Sequence[tuple[float, float]]) -> list[FoundObject | None]:
-            return finder.find(encoded, [[point] for point in points], avoid)
+        A grid of clicks on every view, each object kept once, in the view that suits it; grouped by PVM.
 
-        def similarity(items: Sequence[FoundObject]) -> list[float]:
-            return self._similarity(initial, unlike, items)
+        Args:
+            spacing: Of the grid, pixels of each view.
+            least_score: Objects below are left out.
+            limit: Most objects.
 
-        return SelectionSteps(
-            propose=lambda exemplars: self._propose_clicks(exemplars, config),
-            segment=segment,
-            similarity=similarity,
-            holds=lambda item, x, y: item.value_at(x, y) > 0,
-            overlap=overlap_of_smaller,
-            score=lambda item: item.score,
-        )
+        Returns:
+            Instances with ``group`` 0, 1, …; large groups first, and the best first within a group.
+        """
+        found: list[tuple[PhotoView, FoundObject, float]] = []
+        for view in self.views:
+            points = grid_points(view.encoded.height, view.encoded.width, spacing)
+            for item in view.find([[point] for point in points]):
+                if item is not None and item.score >= least_score:
+                    found.append((view, item, suitability(item, view)))
+        found.sort(key=lambda entry: -entry[2])
+        instances = [self._instance(view, item, self._click(item, view)) for view, item, _ in found]
+        usable = [(entry, i) for entry, i in zip(found, instances, strict=True) if i is not None]
+        kept = without_duplicates([i.mask for _, i in usable], limit)
+        grouped: list[tuple[Instance, int]] = []
+        for number, view in enumerate(self.views):
+            own = [index for index in kept if usable[index][0][0] is view]
+            labels = group_by_similarity(view.similarities([usable[index][0][1] for index in own]))
+            grouped += [(usable[i][1], number * limit + label) for i, label in zip(own, labels, strict=True)]
+        return _by_group(grouped)
 
-    @cached_property
-    def _memory(self) -> ProposalMemory:
-        if self._models.proposals is None:
-            raise InputError(
-                "this selector holds no click proposal network, so it can't find similar objects"
+    def _find(
+        self, groups: Sequence[Sequence[Click]], negatives: Sequence[Click] = ()
+    ) -> list[tuple[PhotoView, FoundObject] | None]:
+        """For each group of clicks the best object of all views, with its view."""
+        per_view = [
+            view.find(
+                [[self._point(c, view) for c in group] for group in groups],
+                [self._point(c, view) for c in negatives],
             )
-        with torch.no_grad():
-            return self._models.proposals.remember([p[None] for p in self._encoded.pyramid])[0]
+            for view in self.views
+        ]
+        chosen: list[tuple[PhotoView, FoundObject] | None] = []
+        for items in zip(*per_view, strict=True):
+            pairs = [(view, item) for view, item in zip(self.views, items, strict=True) if item is not None]
+            chosen.append(max(pairs, key=lambda pair: suitability(pair[1], pair[0]), default=None))
+        return chosen
 
-    def _coverage(self, items: Sequence[FoundObject]) -> tuple[Tensor, Tensor]:
-        """Soft masks ``[N, H / 4, W / 4]`` and boxes ``[N, 4]`` of found objects."""
-        height, width = self._encoded.mask_features.shape[-2:]
-        masks = np.stack([item.coverage(height, width) for item in items])
-        device = self._encoded.mask_features.device
-        return torch.from_numpy(masks).to(device), torch.tensor([item.box for item in items], device=device)
-
-    @torch.no_grad()
-    def heatmap(self, exemplars: Sequence[FoundObject]) -> Tensor:
-        """CPN's confidence ``[H / 4, W / 4]`` that a cell is the centre of an object like the exemplars."""
-        if self._models.proposals is None:
-            raise InputError(
-                "this selector holds no click proposal network, so it can't find similar objects"
-            )
-        masks, boxes = self._coverage(exemplars)
-        return self._models.proposals.heatmap(self._memory, masks, boxes).sigmoid()
-
-    def _propose_clicks(self, exemplars: Sequence[FoundObject], config: SelectionConfig) -> list[Proposal]:
-        cells = config.window if config.rounds > 1 else config.single_window
-        heatmap = self.heatmap(exemplars)
-        peaks = find_peaks(heatmap, cells, config.confidence)
-        return [p for p in peaks if p.x < self._encoded.width and p.y < self._encoded.height]
-
-    @torch.no_grad()
-    def _similarity(
-        self, initial: FoundObject, unlike: Sequence[FoundObject], items: Sequence[FoundObject]
-    ) -> list[float]:
-        """Similarity to the clicked object; zero for what is more like one of the ``unlike``."""
-        if self._models.verification is None or not items:
-            return [1.0] * len(items)
-        masks, boxes = self._coverage([initial, *unlike, *items])
-        network = self._models.verification
-        inputs = network.gather(self._image.float(), self._encoded.pyramid[0], masks, boxes)
-        embedded = network(inputs)  # [1 + U + N, E]
-        sources = embedded[1 + len(unlike) :]
-        alike = network.similarity(embedded[:1], sources)
-        if unlike:
-            nearer = alike > network.similarity(embedded[1 : 1 + len(unlike)], sources)
-            alike = alike.where(nearer, alike.new_zeros(()))
-        return alike.tolist()
-
-    def _point(self, click: Click) -> tuple[float, float]:
+    def _point(self, click: Click, view: PhotoView) -> tuple[float, float]:
         if not (0 <= click.x < self.width and 0 <= click.y < self.height):
             raise InputError(
                 f"click {click.x:g},{click.y:g} lies outside the photo; "
                 f"it is {self.width} × {self.height} pixels, x comes first"
             )
-        return click.x * self.scale, click.y * self.scale
+        return click.x * view.scale, click.y * view.scale
 
-    def _click(self, found: FoundObject) -> Click:
+    def _click(self, found: FoundObject, view: PhotoView) -> Click:
         x, y = found.clicks[0]
-        return Click(min(x / self.scale, self.width - 1), min(y / self.scale, self.height - 1))
+        return Click(
+            min(x / view.scale, np.nextafter(self.width, 0)),
+            min(y / view.scale, np.nextafter(self.height, 0)),
+        )
 
     def _instance(
-        self, found: FoundObject, click: Click, group: int | None = None, score: float | None = None
+        self,
+        view: PhotoView,
+        found: FoundObject,
+        click: Click,
+        group: int | None = None,
+        score: float | None = None,
     ) -> Instance | None:
-        """None where the mask is so small that it holds no pixel's centre."""
-        mask = found.mask(self.height, self.width, self.scale)
+        """An object in the photo's pixels; None when not a single pixel of it is left."""
+        mask = found.mask(self.height, self.width, view.scale)
         if not mask.any():
             return None
         return Instance(mask, mask_box(mask), found.score if score is None else score, click, group)
 
 
-def overlap_of_smaller(a: FoundObject, b: FoundObject) -> float:
-    """The part of the smaller of two masks that lies in the other, 0–1, at stride 4."""
-    mask_a, mask_b = a.logits > 0, b.logits > 0
-    top, left = max(a.top, b.top), max(a.left, b.left)
-    bottom = min(a.top + mask_a.shape[0], b.top + mask_b.shape[0])
-    right = min(a.left + mask_a.shape[1], b.left + mask_b.shape[1])
-    smaller = min(mask_a.sum(), mask_b.sum())
-    if bottom <= top or right <= left or smaller == 0:
-        return 0.0
-    common = (
-        mask_a[top - a.top : bottom - a.top, left - a.left : right - a.left]
-        & mask_b[top - b.top : bottom - b.top, left - b.left : right - b.left]
-    )
-    return float(common.sum() / smaller)
+def suitability(found: FoundObject, view: PhotoView) -> float:
+    """The object's score, less what its size in this view is off."""
+    side = math.sqrt(max(int((found.logits > 0).sum()), 1)) * 4  # pixels of the view
+    return found.score * math.exp(-OCTAVE_COST * abs(math.log2(side / FITTING_SIDE)))
+
+
+def _by_group(grouped: Sequence[tuple[Instance, int]]) -> list[Instance]:
+    """Number groups from 0, the largest first, and sort instances by group and score."""
+    labels = [label for _, label in grouped]
+    order = sorted(set(labels), key=lambda label: (-labels.count(label), label))
+    numbers = {label: number for number, label in enumerate(order)}
+    instances = [Instance(i.mask, i.box, i.score, i.click, numbers[label]) for i, label in grouped]
+    return sorted(instances, key=lambda i: (i.group or 0, -i.score))

@@ -129,6 +129,11 @@ def root(
     """Click one distractor in a photo, get its mask and the masks of all its siblings."""
 
 
+def _load_system(name: str | None) -> Any:
+    """The selection system with a name; `models` is imported only now."""
+    return importlib.import_module("models.loading").load_system(name)
+
+
 def _complain(message: str) -> None:
     typer.echo(typer.style("error: ", fg="red", bold=True) + " ".join(message.split()), err=True)
 
@@ -139,7 +144,9 @@ def run(arguments: list[str]) -> int:
     debug = "--debug" in options or os.environ.get(DEBUG_VARIABLE, "") not in ("", "0")
     options = [option for option in options if option != "--debug"]
     try:
-        typer.main.get_command(app).main(args=[*options, *bar, *operands], prog_name="declutter")
+        typer.main.get_command(app).main(
+            args=[*options, *bar, *operands], prog_name="declutter", obj={"load_system": _load_system}
+        )
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
     except InputError as error:

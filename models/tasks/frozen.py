@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from models.data.group_samples import GroupBatch, GroupObject
+from models.loading import BUNDLED
 from models.one_click import OneClickModel
 from models.one_click.finder import EncodedImage, FoundObject, ObjectFinder
 from toolkit.errors import InputError
@@ -20,8 +21,6 @@ def load_frozen(source: Path | None) -> OneClickModel:
     Raises:
         InputError: There is none.
     """
-    from models.selector import BUNDLED
-
     folder = source or BUNDLED / "one-click"
     if not (folder / "config.json").is_file():
         raise InputError(f"one_click: no 1C-DSN in {folder}; train one first, then --set one_click=FOLDER")

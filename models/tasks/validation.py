@@ -9,8 +9,8 @@ from torch import nn
 
 from models.one_click import OneClickModel
 from models.one_click.finder import ObjectFinder
-from models.scene import SelectionModels
 from models.selector import Selector
+from models.view import SelectionModels
 from toolkit.clicks import center_click
 from toolkit.errors import InputError
 from toolkit.masks import mask_iou

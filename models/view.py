@@ -1,0 +1,154 @@
+"""One encoded copy of a photo, at one scale, and what the networks say about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.cpn import ProposalModel
+from models.cpn.heatmap import find_peaks
+from models.cpn.model import ProposalMemory
+from models.ids import Accepted, Proposal, SelectionConfig, SelectionSteps, select_iteratively
+from models.one_click.finder import EncodedImage, FoundObject, ObjectFinder
+from models.pvm import VerificationModel
+from toolkit.errors import InputError
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class SelectionModels:
+    """The networks of a selector; CPN and PVM may be missing (then only single objects are selected)."""
+
+    finder: ObjectFinder
+    proposals: ProposalModel | None
+    verification: VerificationModel | None
+    config: SelectionConfig = field(default_factory=SelectionConfig)
+
+
+class PhotoView:
+    """A photo as the networks see it; all points are in pixels of their input.
+
+    Attributes:
+        scale: Pixels of the network's input per pixel of the photo.
+        encoded: What clicks do not change.
+    """
+
+    def __init__(self, models: SelectionModels, image: Tensor, encoded: EncodedImage, scale: float) -> None:
+        self._models = models
+        self._image = image  # [3, H', W'] uint8
+        self.encoded = encoded
+        self.scale = scale
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that the view holds, in bytes; what CPN remembers of it is as large as P2 twice."""
+        return self.encoded.nbytes + self._image.nelement() + 2 * self.encoded.pyramid[0].nelement() * 4
+
+    def find(
+        self, groups: Sequence[Sequence[Point]], avoid: Sequence[Point] = ()
+    ) -> list[FoundObject | None]:
+        """The object under each group of clicks, none holding a point to avoid; None where there is none."""
+        return self._models.finder.find(self.encoded, groups, avoid)
+
+    def select(
+        self, initial: FoundObject, avoid: Sequence[Point], config: SelectionConfig
+    ) -> list[Accepted[FoundObject]]:
+        """The clicked object and its siblings (IDS); only itself without a click proposal network."""
+        if self._models.proposals is None:
+            return [Accepted(initial, 1.0)]
+        unlike = [f for f in self.find([[point] for point in avoid]) if f is not None]
+        steps = SelectionSteps(
+            propose=lambda exemplars: self._propose(exemplars, config),
+            segment=lambda points: self.find([[point] for point in points], avoid),
+            similarity=lambda items: self.similarity(initial, unlike, items),
+            holds=lambda item, x, y: item.value_at(x, y) > 0,
+            overlap=overlap_of_smaller,
+            score=lambda item: item.score,
+        )
+        return select_iteratively(initial, steps, config)
+
+    @cached_property
+    def _memory(self) -> ProposalMemory:
+        if self._models.proposals is None:
+            raise InputError(
+                "these weights hold no click proposal network (folder cpn), so similar objects can't be found"
+            )
+        with torch.no_grad():
+            return self._models.proposals.remember([p[None] for p in self.encoded.pyramid])[0]
+
+    @torch.no_grad()
+    def heatmap(self, exemplars: Sequence[FoundObject]) -> Tensor:
+        """CPN's confidence ``[H / 4, W / 4]`` that a cell is the centre of an object like the exemplars."""
+        memory = self._memory
+        if self._models.proposals is None:
+            raise InputError("these weights hold no click proposal network (folder cpn)")
+        return self._models.proposals.heatmap(memory, *self._coverage(exemplars)).sigmoid()
+
+    def _propose(self, exemplars: Sequence[FoundObject], config: SelectionConfig) -> list[Proposal]:
+        cells = config.window if config.rounds > 1 else config.single_window
+        peaks = find_peaks(self.heatmap(exemplars), cells, config.confidence)
+        return [p for p in peaks if p.x < self.encoded.width and p.y < self.encoded.height]
+
+    def _coverage(self, items: Sequence[FoundObject]) -> tuple[Tensor, Tensor]:
+        """Soft masks ``[N, H / 4, W / 4]`` and boxes ``[N, 4]`` of found objects."""
+        height, width = self.encoded.mask_features.shape[-2:]
+        masks = np.stack([item.coverage(height, width) for item in items])
+        device = self.encoded.mask_features.device
+        return torch.from_numpy(masks).to(device), torch.tensor([item.box for item in items], device=device)
+
+    @torch.no_grad()
+    def embed(self, items: Sequence[FoundObject]) -> Tensor | None:
+        """PVM's embeddings ``[N, E]``; None without a verification network."""
+        network = self._models.verification
+        if network is None:
+            return None
+        masks, boxes = self._coverage(items)
+        return network(network.gather(self._image.float(), self.encoded.pyramid[0], masks, boxes))
+
+    @torch.no_grad()
+    def similarity(
+        self, initial: FoundObject, unlike: Sequence[FoundObject], items: Sequence[FoundObject]
+    ) -> list[float]:
+        """Similarity of items to the clicked object, 0–1; zero for what is more like an ``unlike`` one."""
+        network = self._models.verification
+        embedded = self.embed([initial, *unlike, *items]) if items else None
+        if network is None or embedded is None:
+            return [1.0] * len(items)
+        sources = embedded[1 + len(unlike) :]
+        alike = network.similarity(embedded[:1], sources)
+        if unlike:
+            nearer = alike > network.similarity(embedded[1 : 1 + len(unlike)], sources)
+            alike = alike.where(nearer, alike.new_zeros(()))
+        return alike.tolist()
+
+    @torch.no_grad()
+    def similarities(self, items: Sequence[FoundObject]) -> np.ndarray:
+        """Similarity of every pair, float ``[N, N]``; the identity without a verification network."""
+        network = self._models.verification
+        embedded = self.embed(items) if items else None
+        if network is None or embedded is None:
+            return np.eye(len(items))
+        distance = torch.cdist(embedded, embedded)
+        return network.similarity_logits(distance).sigmoid().cpu().numpy()
+
+
+def overlap_of_smaller(a: FoundObject, b: FoundObject) -> float:
+    """The part of the smaller of two masks that lies in the other, 0–1, at stride 4."""
+    mask_a, mask_b = a.logits > 0, b.logits > 0
+    top, left = max(a.top, b.top), max(a.left, b.left)
+    bottom = min(a.top + mask_a.shape[0], b.top + mask_b.shape[0])
+    right = min(a.left + mask_a.shape[1], b.left + mask_b.shape[1])
+    smaller = min(mask_a.sum(), mask_b.sum())
+    if bottom <= top or right <= left or smaller == 0:
+        return 0.0
+    common = (
+        mask_a[top - a.top : bottom - a.top, left - a.left : right - a.left]
+        & mask_b[top - b.top : bottom - b.top, left - b.left : right - b.left]
+    )
+    return float(common.sum() / smaller)
