@@ -62,3 +62,17 @@ def show(
     card = folder / "README.md"
     if card.is_file():
         typer.echo("\n" + card.read_text(encoding="utf-8"))
+
+
+@app.command("bundle")
+def bundle(
+    source: Annotated[Path, typer.Argument(help="Folder of a trained network, such as runs/NAME/final.")],
+    name: Annotated[str, typer.Argument(help="one-click, cpn or pvm.")],
+    out: Annotated[Path, typer.Option(help="Folder that holds the set.")] = BUNDLED,
+) -> None:
+    """Put a trained network into a set of weights, in half precision."""
+    from models.bundling import bundle_network
+
+    folder = bundle_network(source, name, out)
+    size = sum(path.stat().st_size for path in folder.glob("*.safetensors")) / 1e6
+    typer.echo(f"{folder}: {size:.1f} MB")
