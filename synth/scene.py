@@ -33,6 +33,7 @@ from toolkit.cutouts import Cutout, cut_out, transform, vary_colour
 # point at the very top of the ground would else have size nought.
 _HORIZON = 0.35
 _PERSPECTIVE_LIMITS = (0.5, 1.8)
+_REDRAWS = 4  # draws for each donor wanted, since the same one may come again
 
 
 @dataclass(frozen=True)
@@ -215,13 +216,14 @@ def _objects_of_region(
             own[place].group_id != one.group for one in chosen
         ):
             chosen.append(photo.donor(own[place], settings.compositing.feather))
-    while len(chosen) < settings.objects.per_region:
-        categories = frozenset(donor.category_id for donor in chosen)
-        drawn = draw(rng, least, most, categories)
-        known = {(donor.split, donor.image, donor.annotation) for donor in chosen}
-        if drawn is None or (drawn.split, drawn.image, drawn.annotation) in known:
+    for _ in range(_REDRAWS * settings.objects.per_region):
+        if len(chosen) >= settings.objects.per_region:
             break
-        chosen.append(drawn)
+        drawn = draw(rng, least, most, frozenset(donor.category_id for donor in chosen))
+        if drawn is None:
+            break
+        if all((drawn.image, drawn.annotation) != (one.image, one.annotation) for one in chosen):
+            chosen.append(drawn)
     return chosen
 
 

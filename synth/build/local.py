@@ -1,12 +1,12 @@
-"""Run a build on this machine: in one process, or in several that share the open sources and the cut-outs."""
+"""Run a build on this machine: in one process, or in several that share the cut-outs on disk."""
 
 from __future__ import annotations
 
 import multiprocessing
-import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.context import BaseContext
 
 import cv2
 
@@ -30,7 +30,6 @@ def run_local(job: Job, indices: Sequence[int], workers: int) -> Iterator[Made]:
     Raises:
         BrokenProcessPool: workers keep dying.
     """
-    open_workshop(job)  # before forking: the workers share what is open
     if workers <= 1 or len(indices) <= 1:
         for index in indices:
             yield make_image(job, index)
@@ -50,8 +49,7 @@ def run_local(job: Job, indices: Sequence[int], workers: int) -> Iterator[Made]:
 
 
 def _run_pool(job: Job, indices: Sequence[int], workers: int) -> Iterator[Made]:
-    # Forking shares the tables of a large donor split between the workers; elsewhere each opens its own.
-    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+    context = _context()
     waiting = iter(indices)
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(job,)) as pool:
         under_way: set[Future[Made]] = set()
@@ -68,6 +66,19 @@ def _run_pool(job: Job, indices: Sequence[int], workers: int) -> Iterator[Made]:
                     yield future.result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _context() -> BaseContext:
+    """Where workers come from: a server process that has imported what they need and does nothing else.
+
+    Forking this process would be quicker still, but a fork of a process with threads (OpenCV's, PyTorch's)
+    may hang.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["synth.build.workshop"])
+    return context
 
 
 def _begin(job: Job) -> None:

@@ -213,7 +213,7 @@ class Workshop:
 
 @lru_cache(maxsize=2)
 def open_workshop(job: Job) -> Workshop:
-    """Open the sources of a job, once per process; processes forked afterwards share them."""
+    """Open the sources of a job, once per process."""
     return Workshop(job)
 
 

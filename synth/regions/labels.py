@@ -74,7 +74,7 @@ _ENDINGS = re.compile(r"(-other)?(-merged)?(-stuff)?$")
 
 
 def _table() -> dict[str, int]:
-    return {name.strip(): region for region, names in _LABELS.items() for name in names.split(";")}
+    return {" ".join(name.split()): region for region, names in _LABELS.items() for name in names.split(";")}
 
 
 def region_of_label(label: str, table: Mapping[str, int] | None = None) -> int | None:
