@@ -192,11 +192,16 @@ def _add_label_studio_routes(app: FastAPI, backend: Backend) -> None:
         return {"valid": not problems, "problems": problems}
 
     @app.post("/predict")
-    async def predict(request: Request) -> PredictResponse:
+    async def predict(request: Request) -> Response:
         asked = await _read(request, PredictRequest)
         request_id = request.scope["state"][REQUEST_ID]
+
+        def answer() -> bytes:
+            return backend.predict(asked, request_id).model_dump_json().encode()
+
         # Predictions wait for the model on threads of their own, so that health is answered at once meanwhile.
-        return await to_thread.run_sync(backend.predict, asked, request_id, limiter=backend.limiter)
+        body = await to_thread.run_sync(answer, limiter=backend.limiter)
+        return Response(body, media_type="application/json")
 
     @app.get("/versions")
     async def versions() -> dict[str, Any]:

@@ -45,7 +45,8 @@ class ShapesScene:
         self._colour = np.zeros(image.shape[:2], dtype=np.int32)  # [H, W] 0: background
         for number, colour in enumerate((RED, GREEN, BLUE), start=1):
             self._colour[np.abs(smooth - colour).max(axis=2) < TOLERANCE] = number
-        self.nbytes = system.scene_bytes or self._colour.nbytes
+        self._held = np.ones(system.held_bytes, dtype=np.uint8)
+        self.nbytes = system.scene_bytes or self._colour.nbytes + self._held.nbytes
 
     def segment(self, clicks: Sequence[Click]) -> Instance | None:
         self.system.note("segment")
@@ -105,6 +106,7 @@ class ShapesSystem:
         self, encode_seconds: float = 0.0, click_seconds: float = 0.0, scene_bytes: int | None = None
     ) -> None:
         self.encode_seconds, self.click_seconds, self.scene_bytes = encode_seconds, click_seconds, scene_bytes
+        self.held_bytes = 0  # memory that each scene really holds, besides what it needs
         self.calls: dict[str, int] = {}
         self.negatives: list[list[Click]] = []
         self.overlapped = False

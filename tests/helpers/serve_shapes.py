@@ -17,9 +17,10 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--encode-seconds", type=float, default=0.0)
     parser.add_argument("--click-seconds", type=float, default=0.0)
-    parser.add_argument("--scene-bytes", type=int)
+    parser.add_argument("--held-bytes", type=int, default=0, help="memory that each scene really holds")
     arguments = parser.parse_args()
-    system = ShapesSystem(arguments.encode_seconds, arguments.click_seconds, arguments.scene_bytes)
+    system = ShapesSystem(arguments.encode_seconds, arguments.click_seconds)
+    system.held_bytes = arguments.held_bytes
     settings = settings_from_environment(host_names=host_names_for("127.0.0.1"))
     holder = ModelHolder(lambda: Served(system, "shapes-1"))
     backend = Backend(settings, holder, None, deliver_prediction(settings))

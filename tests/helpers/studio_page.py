@@ -63,8 +63,11 @@ class StudioPage:
         self.page.wait_for_timeout(300)
 
     def pick(self, key: str) -> None:
-        """Choose the smart tool, then a label by its key, as the page's header says."""
-        self.page.keyboard.press("m")
+        """Choose the smart tool, then a label by its key, as the page's header says.
+
+        The tool's key works only when the focus is not on a switch, as it is after auto-annotation was turned on.
+        """
+        self.page.locator("button[class*=tool_smart]").first.click()
         self.page.wait_for_timeout(150)
         self.page.keyboard.press(key)
         self.page.wait_for_timeout(150)
@@ -105,16 +108,13 @@ class StudioPage:
         self.page.wait_for_function("Htx.annotationStore.selected.suggestions.size === 0")
         self.page.wait_for_timeout(300)
 
-    def delete(self, region: str) -> None:
-        """Select a region and press Delete."""
-        self.page.evaluate(
-            "id => { const a = Htx.annotationStore.selected;"
-            " a.selectArea(a.regionStore.regions.find(r => r.cleanId === id)); }",
-            region,
-        )
+    def delete(self, x: float, y: float, width: int, height: int) -> None:
+        """Click the mask at a pixel of the photo, which selects it, and press Backspace."""
+        self.click(x, y, width, height)
+        self.page.wait_for_function("Htx.annotationStore.selected.selectedRegions.length === 1")
+        self.page.keyboard.press("Backspace")
+        self.page.wait_for_function("Htx.annotationStore.selected.selectedRegions.length === 0")
         self.page.wait_for_timeout(300)
-        self.page.keyboard.press("Delete")
-        self.page.wait_for_timeout(500)
 
     def submit(self) -> None:
         self.page.click("[data-testid=bottombar-submit-button]")
