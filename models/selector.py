@@ -96,7 +96,7 @@ class Selector:
         Raises:
             InputError: The array is no such image.
         """
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
             raise InputError(
                 f"image: expected uint8 [H, W, 3], got {image.dtype} {list(image.shape)}; use open_image"
             )
