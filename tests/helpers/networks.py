@@ -77,8 +77,9 @@ def random_pvm(seed: int = 0, **changes) -> VerificationModel:
 
 
 def eager_one_click(seed: int = 0) -> OneClickModel:
-    """A 1C-DSN that answers every click: with a mask that fills its box."""
+    """A 1C-DSN that answers every click: with a mask that fills its box, of some 2 strides."""
     network = random_one_click(seed)
+    nn.init.constant_(network.heads.box_distances.bias, 1.0)
     nn.init.normal_(network.heads.kernels.weight, std=0.01)
     with torch.no_grad():
         network.heads.kernels.bias[-1] = 3.0
