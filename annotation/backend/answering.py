@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import secrets
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ from toolkit.masks import mask_to_rle, rle_iou
 logger = logging.getLogger(__name__)
 
 ASPECT_TOLERANCE = 0.02
+MOST_DRAWING = 2
 
 cached_config = functools.lru_cache(maxsize=64)(parse_label_config)
 
@@ -58,6 +60,8 @@ class ClickAnswerer:
         self._settings, self._photos, self._metrics = settings, photos, metrics
         self._memory = SelectionMemory(settings.remember_minutes * 60)
         self._regions = RegionReader()
+        # Threads that compute at the same time only keep each other, and the event loop, from running.
+        self._drawing = threading.BoundedSemaphore(MOST_DRAWING)
 
     def answer(self, request: PredictRequest, served: Served) -> Prediction:
         """The regions that the pending clicks of a request ask for; none where there is nothing to give.
@@ -86,8 +90,8 @@ class ClickAnswerer:
         selections = self._select(photo, prompts, place, deadline)
         if not selections:
             return self._empty(empty, "nothing-found")
-        existing = self._regions.existing(task, image, newest.item_index)
-        with self._metrics.stages.labels("draw").time():
+        with self._drawing, self._metrics.stages.labels("draw").time():
+            existing = self._regions.existing(task, image, newest.item_index)
             result = self._draw(selections, config, canvas, existing, served.version)
         if not result:
             return self._empty(empty, "known-already")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -42,6 +42,7 @@ from toolkit.errors import InputError
 logger = logging.getLogger(__name__)
 
 MOST_WAITING = 128  # predictions under way at once; more wait their turn
+MOST_READING = 2  # requests parsed at once: more threads would only keep each other from running
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -67,6 +68,7 @@ class Backend:
         self.metrics = Metrics()
         self.worker = ModelWorker()
         self.limiter = CapacityLimiter(MOST_WAITING)
+        self.readers = CapacityLimiter(MOST_READING)
         self.cache = SceneCache(settings.cache_mb * MEGABYTE, _LateShelf(settings, model))
         url = settings.label_studio_url
         key = ApiKey(url, settings.api_key) if url and settings.api_key else None
@@ -193,7 +195,7 @@ def _add_label_studio_routes(app: FastAPI, backend: Backend) -> None:
 
     @app.post("/predict")
     async def predict(request: Request) -> Response:
-        asked = await _read(request, PredictRequest)
+        asked = await _read(request, PredictRequest, backend.readers)
         request_id = request.scope["state"][REQUEST_ID]
 
         def answer() -> bytes:
@@ -268,15 +270,14 @@ def _start_training(backend: Backend, project: object) -> Response:
     return JSONResponse({"job": run, "status": "started"}, 201)
 
 
-async def _read(request: Request, kind: type[Body]) -> Body:
+async def _read(request: Request, kind: type[Body], limiter: CapacityLimiter | None = None) -> Body:
     """The body of a request as a model; anything else is told what is wrong with it."""
     try:
         body = await request.body()
     except BodyTooLarge:
         raise HTTPException(413, "the body is too large") from None
     try:
-        parse: Callable[[], Body] = lambda: kind.model_validate_json(body)  # noqa: E731
-        return await run_in_threadpool(parse)
+        return await to_thread.run_sync(kind.model_validate_json, body, limiter=limiter)
     except ValidationError as error:
         problems = [
             {"field": ".".join(str(part) for part in one["loc"]), "problem": one["msg"]}

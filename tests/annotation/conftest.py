@@ -31,7 +31,7 @@ def start() -> Iterator[Callable[..., TestClient]]:
         client.__enter__()
         clients.append(client)
         client.backend = backend  # type: ignore[attr-defined]
-        model.get(timeout=10)
+        model.get(timeout=30)
         return client
 
     yield starting
