@@ -19,13 +19,16 @@ def grid_points(height: int, width: int, spacing: int) -> list[tuple[float, floa
 
 
 def without_duplicates(masks: Sequence[np.ndarray], limit: int) -> list[int]:
-    """Indices of masks (bool ``[H, W]``, best first) that neither lie in a better one nor hold it."""
+    """Indices of masks (bool ``[H, W]``, best first) that neither lie in a better one nor hold it.
+
+    Empty ones are left out.
+    """
     kept: list[int] = []
     areas = [int(mask.sum()) for mask in masks]
     for index, mask in enumerate(masks):
         if len(kept) == limit:
             break
-        if all(
+        if areas[index] and all(
             (mask & masks[other]).sum() <= DUPLICATE_OVERLAP * min(areas[index], areas[other])
             for other in kept
         ):

@@ -21,6 +21,7 @@ from toolkit.selection import Instance
 # middle of the sizes seen in training. One octave off costs a factor e^-OCTAVE_COST of the score.
 FITTING_SIDE = 64.0
 OCTAVE_COST = 0.2
+COMPARED_SIDE = 1024  # longer side, pixels, at which proposed masks are compared
 
 
 class PhotoScene:
@@ -112,15 +113,22 @@ class PhotoScene:
                 if item is not None and item.score >= least_score:
                     found.append((view, item, suitability(item, view)))
         found.sort(key=lambda entry: -entry[2])
-        instances = [self._instance(view, item, self._click(item, view)) for view, item, _ in found]
-        usable = [(entry, i) for entry, i in zip(found, instances, strict=True) if i is not None]
-        kept = without_duplicates([i.mask for _, i in usable], limit)
+        kept = without_duplicates([self._small_mask(view, item) for view, item, _ in found], limit)
         grouped: list[tuple[Instance, int]] = []
         for number, view in enumerate(self.views):
-            own = [index for index in kept if usable[index][0][0] is view]
-            labels = group_by_similarity(view.similarities([usable[index][0][1] for index in own]))
-            grouped += [(usable[i][1], number * limit + label) for i, label in zip(own, labels, strict=True)]
+            own = [found[index][1] for index in kept if found[index][0] is view]
+            labels = group_by_similarity(view.similarities(own))
+            for item, label in zip(own, labels, strict=True):
+                instance = self._instance(view, item, self._click(item, view))
+                if instance is not None:
+                    grouped.append((instance, number * limit + label))
         return _by_group(grouped)
+
+    def _small_mask(self, view: PhotoView, found: FoundObject) -> np.ndarray:
+        """A mask in a copy of the photo: hundreds of a large photo's own size would fill the memory."""
+        part = min(COMPARED_SIDE / max(self.height, self.width), 1.0)
+        height, width = max(round(self.height * part), 1), max(round(self.width * part), 1)
+        return found.mask(height, width, view.scale / part)
 
     def _find(
         self, groups: Sequence[Sequence[Click]], negatives: Sequence[Click] = ()
