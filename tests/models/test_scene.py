@@ -330,3 +330,99 @@ def test_what_is_more_like_a_negative_is_unlike() -> None:
     assert view.similarity(at(0), [at(3), at(2)], items) == pytest.approx([1, 0, 0])
     assert view.similarity(at(0), [at(3)], items) == pytest.approx([1, 0.8, 0])
     assert scripted_scene(None).views[0].similarity(at(0), [], items) == [1, 1, 1]  # no PVM: all pass
+
+
+class GridFinder:
+    """Finds squares: the one that holds the click, else nothing."""
+
+    def __init__(self, squares: Sequence[tuple[int, int, int, float]]) -> None:
+        self.squares = squares  # (column, row, side, score), cells of stride 4
+
+    def find(
+        self,
+        encoded: EncodedImage,
+        groups: Sequence[Sequence[tuple[float, float]]],
+        avoid: Sequence[tuple[float, float]] = (),
+    ) -> list[FoundObject | None]:
+        answers: list[FoundObject | None] = []
+        for ((x, y),) in groups:
+            answer = None
+            for column, row, side, score in self.squares:
+                if column <= x / 4 < column + side and row <= y / 4 < row + side:
+                    answer = FoundObject(np.ones((side, side), np.float32), row, column, score, ((x, y),))
+            answers.append(answer)
+        return answers
+
+
+class SideVerification:
+    """Objects are alike when their sides differ by less than 10 pixels."""
+
+    def gather(self, image: Tensor, feature: Tensor, masks: Tensor, boxes: Tensor) -> Tensor:
+        return boxes[:, 2:3] - boxes[:, :1]
+
+    def __call__(self, sides: Tensor) -> Tensor:
+        return sides
+
+    def similarity_logits(self, distance: Tensor) -> Tensor:
+        return 10 - distance
+
+
+def test_propose_groups_what_a_grid_of_clicks_finds() -> None:
+    # on a photo of 200 × 160: three squares of 32 px, two of 8 or 12 px, one that scores too low
+    squares = [
+        (0, 0, 8, 0.5), (20, 0, 8, 0.9), (0, 20, 8, 0.7), (40, 0, 2, 0.8), (40, 20, 3, 0.95),
+        (20, 20, 8, 0.29),
+    ]  # fmt: skip
+    parts = SelectionModels(GridFinder(squares), None, SideVerification())  # type: ignore[arg-type]
+    encoded = EncodedImage([torch.zeros(1, 40, 50)], torch.zeros(8, 40, 50), [], 160, 200)
+    view = PhotoView(parts, torch.zeros(3, 160, 200, dtype=torch.uint8), encoded, 1.0)
+    scene = PhotoScene(parts, [view], (160, 200))
+    proposals = scene.propose(spacing=4)  # many clicks on each square, one proposal
+    found = [(p.group, p.box, p.score) for p in proposals]
+    assert found == [
+        (0, (80, 0, 112, 32), 0.9),
+        (0, (0, 80, 32, 112), 0.7),
+        (0, (0, 0, 32, 32), 0.5),
+        (1, (160, 80, 172, 92), 0.95),
+        (1, (160, 0, 168, 8), 0.8),
+    ]
+    for p in proposals:
+        assert p.click is not None
+        assert p.mask[p.click.row, p.click.column]
+        assert p.mask.shape == (160, 200)
+    assert len(scene.propose(spacing=4, limit=2)) == 2
+    assert [p.score for p in scene.propose(spacing=4, least_score=0.85)] == [0.9, 0.95]
+    # without PVM every object is a group of its own
+    alone = SelectionModels(GridFinder(squares), None, None)  # type: ignore[arg-type]
+    groups = [
+        p.group
+        for p in PhotoScene(alone, [PhotoView(alone, view._image, encoded, 1.0)], (160, 200)).propose(4)
+    ]
+    assert groups == [0, 1, 2, 3, 4]
+
+
+def test_propose_compares_large_photos_at_a_smaller_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = SelectionModels(GridFinder([(0, 0, 8, 0.5), (20, 20, 4, 0.9)]), None, None)  # type: ignore[arg-type]
+    encoded = EncodedImage([torch.zeros(1, 40, 50)], torch.zeros(8, 40, 50), [], 160, 200)
+    view = PhotoView(parts, torch.zeros(3, 160, 200, dtype=torch.uint8), encoded, 0.1)
+    sizes = []
+    mask = FoundObject.mask
+    monkeypatch.setattr(FoundObject, "mask", lambda self, *size: sizes.append(size) or mask(self, *size))
+    found = PhotoScene(parts, [view], (1600, 2000)).propose(spacing=8)
+    assert sorted(p.box for p in found) == [(0, 0, 320, 320), (800, 800, 960, 960)]
+    assert sizes.count((1600, 2000, 0.1)) == 2  # only what is returned is drawn in full
+    assert {size[:2] for size in sizes} == {(1600, 2000), (819, 1024)}
+
+
+def test_propose_with_random_networks(scene: PhotoScene) -> None:
+    proposals = scene.propose(spacing=40, least_score=0.0)
+    assert len(proposals) > 1
+    groups = [p.group for p in proposals]
+    assert groups == sorted(groups)
+    assert set(groups) == set(range(max(groups) + 1))
+    sizes = [groups.count(g) for g in range(max(groups) + 1)]
+    assert sizes == sorted(sizes, reverse=True)
+    for index, a in enumerate(proposals):
+        for b in proposals[:index]:
+            assert (a.mask & b.mask).sum() <= 0.6 * min(a.mask.sum(), b.mask.sum())
+    assert scene.propose(spacing=40, least_score=1.1) == []
