@@ -1,0 +1,105 @@
+"""Samples for CPN and PVM."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from models.data.canvas import Canvas, CanvasObject
+from models.data.composer import FIRST_PASTED_GROUP
+from models.data.group_samples import GroupSample, collate_groups, make_group_sample
+from tests.helpers.masks import disk, ring
+
+SIZE = 64
+
+
+def sample_of(
+    *objects: tuple[np.ndarray, int], elsewhere: int = 0, limit: int = 40, seed: int = 0
+) -> GroupSample:
+    items = [CanvasObject(mask, group, float(mask.sum())) for mask, group in objects]
+    canvas = Canvas(np.full((SIZE, SIZE, 3), 50, np.uint8), items)
+    return make_group_sample(canvas, np.random.default_rng(seed), limit, elsewhere)
+
+
+def rectangle(x1: int, y1: int, x2: int, y2: int) -> np.ndarray:
+    mask = np.zeros((SIZE, SIZE), bool)
+    mask[y1:y2, x1:x2] = True
+    return mask
+
+
+def test_an_object_described_by_hand() -> None:
+    (item,) = sample_of((rectangle(8, 20, 30, 26), 3)).objects
+    assert item.group == 3
+    assert item.center == (19, 23)
+    assert item.diameter == 6
+    assert 8 <= item.click[0] < 30
+    assert 20 <= item.click[1] < 26
+    # blocks of 4 × 4: columns 2–6 in full and half of 7; rows 5 in full and half of 6
+    expected = np.zeros((16, 16))
+    expected[5, 2:7], expected[6, 2:7], expected[5, 7], expected[6, 7] = 255, 127, 127, 63
+    assert np.array_equal(item.coverage, expected)
+    assert item.coverage.dtype == np.uint8
+
+
+def test_the_centre_of_a_ring_lies_on_the_ring() -> None:
+    mask = ring(SIZE, SIZE, 30, 30, 16, 8)
+    (item,) = sample_of((mask, 0)).objects
+    x, y = item.center
+    assert mask[int(y), int(x)]
+    assert np.hypot(x - 30, y - 30) == pytest.approx(12, abs=1.5)  # halfway between the two borders
+    assert item.diameter == 32
+    moon = disk(SIZE, SIZE, 30, 30, 16) & ~disk(SIZE, SIZE, 24, 30, 16)
+    (item,) = sample_of((moon, 0)).objects
+    assert moon[int(item.center[1]), int(item.center[0])]
+
+
+def test_the_target_is_drawn_from_a_group_of_several() -> None:
+    objects = [(rectangle(12 * i, 0, 12 * i + 8, 8), group) for i, group in enumerate([5, 6, 5, 7, 7])]
+    targets = {sample_of(*objects, seed=seed).target for seed in range(40)}
+    assert targets == {0, 2, 3, 4}
+    alone = [(rectangle(12 * i, 0, 12 * i + 8, 8), i) for i in range(3)]
+    assert {sample_of(*alone, seed=seed).target for seed in range(40)} == {0, 1, 2}
+    assert sample_of().target is None
+    assert sample_of((rectangle(0, 0, 3, 3), 0)).objects == []  # too small to be clicked
+
+
+def test_points_elsewhere_lie_on_no_object() -> None:
+    speck = rectangle(0, 0, 64, 1)  # not hidden enough to be left out, and one that is too small
+    objects = [(rectangle(0, 8, 64, 40), 0), (speck, 1), (rectangle(60, 60, 62, 62), 2)]
+    for seed in range(20):
+        sample = sample_of(*objects, elsewhere=6, seed=seed)
+        assert 0 < len(sample.elsewhere) <= 6
+        for x, y in sample.elsewhere:
+            assert 0 <= x < SIZE
+            assert 0 <= y < SIZE
+            assert not any(mask[int(y), int(x)] for mask, _ in objects)
+    assert sample_of((np.ones((SIZE, SIZE), bool), 0), elsewhere=3).elsewhere == []
+    assert sample_of(*objects).elsewhere == []
+
+
+def test_the_number_of_objects_is_limited() -> None:
+    objects = [(rectangle(8 * i, 0, 8 * i + 6, 8), i) for i in range(8)]
+    kept = [tuple(o.group for o in sample_of(*objects, limit=3, seed=seed).objects) for seed in range(30)]
+    assert {len(k) for k in kept} == {3}
+    assert all(k == tuple(sorted(k)) for k in kept)
+    assert {g for k in kept for g in k} == set(range(8))
+
+
+def test_pasted_objects_are_known_by_their_group() -> None:
+    objects = [
+        (rectangle(0, 0, 8, 8), 3),
+        (rectangle(20, 0, 28, 8), FIRST_PASTED_GROUP),
+        (rectangle(40, 0, 48, 8), -4),
+    ]
+    assert [o.pasted for o in sample_of(*objects).objects] == [False, True, False]
+
+
+def test_collate_keeps_the_samples() -> None:
+    samples = [sample_of((rectangle(0, 0, 8, 8), 3)), sample_of()]
+    batch = collate_groups(samples)
+    assert batch.image.shape == (2, 3, SIZE, SIZE)
+    assert batch.image.dtype == torch.uint8
+    assert (batch.image == 50).all()
+    assert batch.samples == samples
+    assert batch.to(torch.device("cpu")).samples is batch.samples

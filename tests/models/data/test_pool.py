@@ -1,0 +1,76 @@
+"""Photos and objects that training pictures are drawn from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.data.composer import FIRST_PASTED_GROUP
+from models.data.pool import PhotoPool
+from tests.helpers.splits import write_small_split
+from tests.helpers.systems import box_mask, object_of, write_objects
+from toolkit.errors import InputError
+from toolkit.split import read_split
+
+
+def test_objects_without_crowds(tmp_path: Path) -> None:
+    pool = PhotoPool(read_split(write_small_split(tmp_path, images=2)))
+    assert len(pool.records) == 2
+    assert [o.box for o in pool.objects[0]] == [
+        (4, 6, 20, 22),
+        (31, 5, 49, 23),
+        (8, 34, 18, 46),
+        (30, 34, 48, 46),
+    ]
+    assert [o.size for o in pool.objects[0]] == [16, 18, 12, 18]
+    assert pool.image(1).shape == (60, 80, 3)
+    assert pool.mask(0, pool.objects[0][2])[34:46, 8:18].all()
+
+
+def test_groups_are_unique_in_the_pool(tmp_path: Path) -> None:
+    def thing(x: int, **fields: int) -> object:
+        return object_of(box_mask(x, 10, 20, 20), **fields)
+
+    split = write_objects(
+        tmp_path,
+        [
+            [thing(0, group_id=7), thing(30, group_id=2), thing(60, group_id=7)],
+            [thing(0, group_id=2), thing(30), thing(60)],
+            [thing(0, group_id=2_000_000_000)],
+        ],
+    )
+    groups = [[o.group for o in objects] for objects in PhotoPool(split).objects]
+    assert groups[0] == [1, 0, 1]  # ordered as in the photo
+    assert groups[1][0] == 2
+    assert groups[2] == [3]
+    alone = groups[1][1:]
+    assert len(set(alone)) == 2
+    assert max(alone) < 0
+    assert max(g for own in groups for g in own) < FIRST_PASTED_GROUP
+
+
+def test_photos_without_usable_objects_are_left_out(tmp_path: Path) -> None:
+    speck = object_of(box_mask(5, 5, 1, 1))
+    crowd = object_of(box_mask(5, 5, 50, 50), iscrowd=1)
+    good = object_of(box_mask(50, 50, 9, 2))
+    pool = PhotoPool(write_objects(tmp_path, [[], [speck, crowd], [speck, good]]))
+    assert [r.file_name for r in pool.records] == ["photo2.png"]
+    assert [[o.box for o in objects] for objects in pool.objects] == [[(50, 50, 59, 52)]]
+
+
+def test_a_split_without_objects_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no image with an object to train on"):
+        PhotoPool(write_objects(tmp_path, [[], []]))
+
+
+@pytest.mark.parametrize(("power", "share"), [(1.0, 0.25), (0.0, 0.5), (0.5, 1 / (1 + 3**0.5))])
+def test_small_sources_speak_louder_with_a_smaller_power(
+    tmp_path: Path, power: float, share: float, rng: np.random.Generator
+) -> None:
+    photos = [[object_of(box_mask(9, 9, 9, 9))]] * 4
+    pool = PhotoPool(write_objects(tmp_path, photos, sources=["a", "a", "a", "b"]), power)
+    drawn = np.bincount([pool.draw(rng) for _ in range(4000)], minlength=4) / 4000
+    assert drawn[3] == pytest.approx(share, abs=0.03)
+    assert drawn[:3] == pytest.approx([(1 - share) / 3] * 3, abs=0.03)
