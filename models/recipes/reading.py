@@ -79,7 +79,9 @@ def read_recipe(
         recipe = TypeAdapter(Recipe).validate_python(settings)
         return recipe.model_copy(update={"model": network_settings(recipe)})
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(str(k) for k in e['loc'])}: {e['msg']}" for e in error.errors())
+        problems = "; ".join(
+            f"{'.'.join(str(k) for k in e['loc']) or 'task'}: {e['msg']}" for e in error.errors()
+        )
         raise InputError(f"{path}: {problems}") from error
 
 
