@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -39,6 +39,34 @@ class GroupScene(Scene, Protocol):
         ...
 
 
+@runtime_checkable
+class ProposingScene(Scene, Protocol):
+    """A scene that proposes clicks on what is like the clicked object (SimpSON's CPN)."""
+
+    def propose_clicks(self, click: Click, limit: int = 100) -> list[tuple[Click, float]]:
+        """Return at most ``limit`` clicks with confidences 0–1, best first; [] with nothing under the click.
+
+        Raises:
+            UnsupportedSystem: the weights hold no network for it.
+        """
+        ...
+
+
+@runtime_checkable
+class VerifyingScene(Scene, Protocol):
+    """A scene that tells how alike clicked objects are (SimpSON's PVM)."""
+
+    def similarities(self, clicks: Sequence[Click]) -> np.ndarray:
+        """Return float [N, N], 0–1: row i holds how like the object under click i those under all clicks are.
+
+        Rows and columns of clicks under which nothing was found are NaN.
+
+        Raises:
+            UnsupportedSystem: the weights hold no network for it.
+        """
+        ...
+
+
 class System(Protocol):
     """A loaded model that encodes photos.
 
@@ -50,6 +78,41 @@ class System(Protocol):
 
     def encode(self, image: np.ndarray) -> Scene:
         """Encode a photo, uint8 [H, W, 3] RGB; all clicks after it are light."""
+        ...
+
+
+@runtime_checkable
+class VariableSystem(System, Protocol):
+    """A system whose parts can be switched and replaced, one at a time, as ablations do.
+
+    `switches` says how it is set: names of columns of the published ablation tables, to True, False or a text.
+    """
+
+    @property
+    def switches(self) -> Mapping[str, bool | str]:
+        """Names to True, False or a text."""
+        ...
+
+    def with_selection(self, **settings: Any) -> System:
+        """Return the same system with other parameters of the selection.
+
+        `iterate` (IDS) and `verify` (PVM) are True or False; what else there is, the system says.
+
+        Raises:
+            InputError: there is no such parameter.
+        """
+        ...
+
+    def with_network(self, source: str) -> System:
+        """Return the same system with one network replaced by the one in a folder.
+
+        Raises:
+            InputError: the folder holds no network of this system.
+        """
+        ...
+
+    def without_clicks(self) -> System:
+        """Return the same system, whose networks do not see the clicks: they only filter what is found."""
         ...
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from pycocotools import mask as coco_mask
 
-from toolkit.errors import InputError
+from toolkit.errors import InputError, UnsupportedSystem
 from toolkit.evaluation.clicking import object_click, random_of
 from toolkit.evaluation.coco_ap import (
     MAX_DETECTIONS,
@@ -20,7 +20,7 @@ from toolkit.evaluation.coco_ap import (
     measure_precision_recall,
 )
 from toolkit.evaluation.one_click import found_entry
-from toolkit.evaluation.photos import Protocol, UnsupportedSystem, measure_photos
+from toolkit.evaluation.photos import Protocol, measure_photos
 from toolkit.evaluation.plots import group_figures
 from toolkit.evaluation.tables import group_tables
 from toolkit.evaluation.truth import ObjectTruth, PhotoTruth, mask_of

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from toolkit.data.progress import track
-from toolkit.errors import InputError
+from toolkit.errors import InputError, UnsupportedSystem
 from toolkit.evaluation.records import RecordFile, key_of
 from toolkit.evaluation.truth import PhotoTruth, read_truth
 from toolkit.report import Report
@@ -23,10 +23,6 @@ logger = logging.getLogger(__name__)
 
 # What a system that breaks on one photo raises; anything else is a mistake in its program.
 _SYSTEM_ERRORS = (ArithmeticError, LookupError, MemoryError, RuntimeError, ValueError)
-
-
-class UnsupportedSystem(InputError):
-    """The system can't do what the protocol asks of it, on any photo."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +42,41 @@ class Protocol:
     applies: Callable[[PhotoTruth], bool]
     measure: Callable[[Scene, PhotoTruth], dict[str, Any]]
     nothing_found: Callable[[PhotoTruth], dict[str, Any]]
+
+
+def measure_with_report(
+    protocol: Protocol,
+    split: Split,
+    system: System,
+    out: Path,
+    *,
+    limit: int | None = None,
+    seed: int = 0,
+    **facts: Any,
+) -> list[tuple[PhotoTruth, dict[str, Any]]]:
+    """Do the same as `measure_photos`, and write `out/report.json` however it ends.
+
+    Args:
+        protocol: what to do with a photo.
+        split: photos and annotations.
+        system: what is measured.
+        out: folder of the records and the report.
+        limit: measure that many photos, drawn with `seed`.
+        seed: of the draw.
+        facts: what else the report should say.
+    """
+    report = Report(
+        command=f"eval {protocol.name}",
+        split=str(split.root),
+        system=system.name,
+        seed=seed,
+        limit=limit,
+        **facts,
+    )
+    try:
+        return measure_photos(protocol, split, system, out, report, limit=limit, seed=seed)
+    finally:
+        report.write(out / "report.json")
 
 
 def measure_photos(
