@@ -46,5 +46,6 @@ def bundle_network(source: Path, name: str, out: Path) -> Path:
     with tempfile.TemporaryDirectory(dir=out) as temporary, without_progress_bars():
         network.half().save_pretrained(temporary)
         for path in sorted(Path(temporary).iterdir()):
+            path.chmod(0o644)  # safetensors writes files that only their owner reads
             path.replace(folder / path.name)
     return folder

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,11 +15,6 @@ from toolkit.errors import InputError
 from toolkit.masks import mask_box
 from toolkit.selection import Instance
 
-# A view suits an object that shows in it with about this side (the square root of the mask's area, pixels):
-# the
-# middle of the sizes seen in training. One octave off costs a factor e^-OCTAVE_COST of the score.
-FITTING_SIDE = 64.0
-OCTAVE_COST = 0.2
 COMPARED_SIDE = 1024  # longer side, pixels, at which proposed masks are compared
 
 
@@ -28,7 +22,7 @@ class PhotoScene:
     """An encoded photo; see :class:`toolkit.systems.GroupScene`.
 
     The photo is encoded at one or more scales (views). Each click looks at all of them and the object is
-    taken from the view that suits its size; its siblings are sought there too. A scene is never changed by a
+    taken from the view that is surest of it; its siblings are sought there too. A scene is never changed by a
     click, so
     threads may share one.
 
@@ -96,7 +90,7 @@ class PhotoScene:
     def propose(self, spacing: int = 48, least_score: float = 0.3, limit: int = 200) -> list[Instance]:
         """Everything worth asking about, with no click: similar objects share a group.
 
-        A grid of clicks on every view, each object kept once, in the view that suits it; grouped by PVM.
+        A grid of clicks on every view, each object kept once, in the view surest of it; grouped by PVM.
 
         Args:
             spacing: Of the grid, pixels of each view.
@@ -106,14 +100,14 @@ class PhotoScene:
         Returns:
             Instances with ``group`` 0, 1, …; large groups first, and the best first within a group.
         """
-        found: list[tuple[PhotoView, FoundObject, float]] = []
+        found: list[tuple[PhotoView, FoundObject]] = []
         for view in self.views:
             points = grid_points(view.encoded.height, view.encoded.width, spacing)
             for item in view.find([[point] for point in points]):
                 if item is not None and item.score >= least_score:
-                    found.append((view, item, suitability(item, view)))
-        found.sort(key=lambda entry: -entry[2])
-        kept = without_duplicates([self._small_mask(view, item) for view, item, _ in found], limit)
+                    found.append((view, item))
+        found.sort(key=lambda pair: -pair[1].score)
+        kept = without_duplicates([self._small_mask(view, item) for view, item in found], limit)
         grouped: list[tuple[Instance, int]] = []
         for number, view in enumerate(self.views):
             own = [found[index][1] for index in kept if found[index][0] is view]
@@ -144,7 +138,7 @@ class PhotoScene:
         chosen: list[tuple[PhotoView, FoundObject] | None] = []
         for items in zip(*per_view, strict=True):
             pairs = [(view, item) for view, item in zip(self.views, items, strict=True) if item is not None]
-            chosen.append(max(pairs, key=lambda pair: suitability(pair[1], pair[0]), default=None))
+            chosen.append(max(pairs, key=lambda pair: (held_clicks(pair[1]), pair[1].score), default=None))
         return chosen
 
     def _point(self, click: Click, view: PhotoView) -> tuple[float, float]:
@@ -177,10 +171,9 @@ class PhotoScene:
         return Instance(mask, mask_box(mask), found.score if score is None else score, click, group)
 
 
-def suitability(found: FoundObject, view: PhotoView) -> float:
-    """The object's score, less what its size in this view is off."""
-    side = math.sqrt(max(int((found.logits > 0).sum()), 1)) * 4  # pixels of the view
-    return found.score * math.exp(-OCTAVE_COST * abs(math.log2(side / FITTING_SIDE)))
+def held_clicks(found: FoundObject) -> int:
+    """How many of its clicks an object's mask holds."""
+    return sum(found.value_at(x, y) > 0 for x, y in found.clicks)
 
 
 def _by_group(grouped: Sequence[tuple[Instance, int]]) -> list[Instance]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -16,7 +15,7 @@ from torch import Tensor
 import models.view
 from models.ids import Accepted, Proposal, SelectionConfig
 from models.one_click.finder import EncodedImage, FoundObject
-from models.scene import PhotoScene, suitability
+from models.scene import PhotoScene
 from models.selector import Selector
 from models.view import PhotoView, SelectionModels, overlap_of_smaller
 from tests.helpers.networks import save_selector
@@ -235,29 +234,28 @@ def scripted_scene(*answers: FoundObject | None, verification: object = None) ->
     return PhotoScene(parts, views, (8, 8))
 
 
-def test_the_view_that_suits_an_object_answers() -> None:
-    # 4 × 4 and 8 × 8 cells are 16 and 32 px of a view; 64 suits best, each octave costs a fifth
-    small, large = found(np.ones((4, 4))), found(np.ones((8, 8)))
-    (view,) = scripted_scene(small).views
-    assert suitability(small, view) == pytest.approx(0.5 * math.exp(-0.4))
-    assert suitability(large, view) == pytest.approx(0.5 * math.exp(-0.2))
-    unsure = replace(large, score=0.4)  # 0.4 · e^-0.2 lies below 0.5 · e^-0.4
-    less = replace(large, score=0.45)  # 0.45 · e^-0.2 lies above
-    for answers, expected in (
-        ((small, unsure), 0.5),
-        ((unsure, small), 0.5),
-        ((small, less), 0.45),
-        ((less, small), 0.45),
-        ((small, None), 0.5),
-        ((None, less), 0.45),
-    ):
+def test_the_view_that_is_surest_of_an_object_answers() -> None:
+    sure, unsure = found(np.ones((4, 4))), replace(found(np.ones((8, 8))), score=0.4)
+    for answers in ((sure, unsure), (unsure, sure), (sure, None), (None, sure)):
         answer = scripted_scene(*answers).segment([Click(1, 1)])
         assert answer is not None
-        assert answer.score == expected
+        assert answer.score == 0.5
+
+
+def test_holding_more_of_the_clicks_goes_before_the_score() -> None:
+    clicks = [
+        Click(0.5, 0.5),
+        Click(6.5, 6.5),
+    ]  # the first view is 2, the second 4 times as large as the photo
+    one = replace(found(np.ones((1, 1))), clicks=((1.0, 1.0), (13.0, 13.0)))
+    both = replace(found(np.ones((8, 8))), clicks=((2.0, 2.0), (26.0, 26.0)), score=0.3)
+    answer = scripted_scene(one, both).segment(clicks)
+    assert answer is not None
+    assert answer.score == 0.3
 
 
 def test_siblings_are_sought_in_the_view_of_the_clicked_object() -> None:
-    scene = scripted_scene(found(np.ones((2, 2))), found(np.ones((8, 8))))
+    scene = scripted_scene(found(np.ones((2, 2))), replace(found(np.ones((8, 8))), score=0.6))
     asked = []
     for number, view in enumerate(scene.views):
         view.select = lambda *args, number=number: asked.append(number) or [Accepted(args[0], 1.0)]  # type: ignore[method-assign]
@@ -391,7 +389,7 @@ def test_propose_groups_what_a_grid_of_clicks_finds() -> None:
         assert p.mask[p.click.row, p.click.column]
         assert p.mask.shape == (160, 200)
     assert len(scene.propose(spacing=4, limit=2)) == 2
-    assert [p.score for p in scene.propose(spacing=4, least_score=0.85)] == [0.9, 0.95]
+    assert [p.score for p in scene.propose(spacing=4, least_score=0.85)] == [0.95, 0.9]
     # without PVM every object is a group of its own
     alone = SelectionModels(GridFinder(squares), None, None)  # type: ignore[arg-type]
     groups = [
