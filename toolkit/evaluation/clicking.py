@@ -74,6 +74,9 @@ class Aim:
         return distance * np.array([math.cos(angle), math.sin(angle)])
 
 
+EXACT = Aim()
+
+
 def object_click(mask: np.ndarray, jitter: float, rng: np.random.Generator) -> Click:
     """Return a click on the object's deepest pixel, or near it.
 

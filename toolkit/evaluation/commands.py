@@ -2,36 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from toolkit.errors import InputError
-
-if TYPE_CHECKING:
-    from toolkit.systems import System
+from toolkit.evaluation.options import (
+    Images,
+    Jitter,
+    Limit,
+    MaxDetections,
+    Name,
+    Out,
+    Seed,
+    SplitPath,
+    load_system,
+    say,
+)
 
 app = typer.Typer(no_args_is_help=True, help="Run an evaluation protocol on a split.")
-
-SplitPath = Annotated[
-    Path, typer.Argument(metavar="SPLIT", help="A split folder, or a COCO or LVIS JSON file.")
-]
-Out = Annotated[Path, typer.Option(help="Folder of result.json, table.md, the plot and report.json.")]
-Name = Annotated[
-    str | None, typer.Option("--system", help="A system's name, or a folder of weights; bundled by default.")
-]
-Images = Annotated[Path | None, typer.Option("--images", help="Folder of the images, if not where usual.")]
-Limit = Annotated[int | None, typer.Option(min=1, help="Measure this many photos only, drawn with --seed.")]
-Seed = Annotated[int, typer.Option(min=0, help="Of every random choice.")]
-Jitter = Annotated[
-    float,
-    typer.Option(min=0.0, help="Spread of clicks around the centre, as a fraction of the object's radius."),
-]
-MaxDetections = Annotated[
-    int, typer.Option("--max-detections", min=1, help="Masks that count for AP and AR (COCO 100, LVIS 300).")
-]
 
 
 @app.command("one-click")
@@ -60,7 +48,7 @@ def one_click(
         jitter=jitter,
         max_detections=max_detections,
     )
-    _say(result, ("n", "miou", "miou_small", "miou_medium", "miou_large", "ap", "ar"), out)
+    say(result, ("n", "miou", "miou_small", "miou_medium", "miou_large", "ap", "ar"), out)
 
 
 @app.command("groups")
@@ -89,30 +77,39 @@ def groups(
         jitter=jitter,
         max_detections=max_detections,
     )
-    _say(result, ("n", "ap", "ar", "precision", "recall", "n_multi", "ap_multi", "ar_multi"), out)
+    say(result, ("n", "ap", "ar", "precision", "recall", "n_multi", "ap_multi", "ar_multi"), out)
 
 
-def load_system(ctx: typer.Context, name: str | None) -> System:
-    """Return the system with this name, by the loader that the composition root put into the context.
+@app.command("clicks")
+def clicks(
+    ctx: typer.Context,
+    split: SplitPath,
+    out: Out,
+    system: Name = None,
+    images: Images = None,
+    limit: Limit = None,
+    seed: Seed = 0,
+    most: Annotated[int, typer.Option("--clicks", min=1, help="Clicks per object.")] = 20,
+    positive_only: Annotated[
+        bool, typer.Option(help="Click missed pixels only, never wrong ones (SimpSON, figure 5).")
+    ] = False,
+    jitter: Jitter = 0.0,
+    human: Annotated[
+        bool, typer.Option(help="Click as far from the centre as people in a user study did.")
+    ] = False,
+    repeats: Annotated[int, typer.Option(min=1, help="Times to click each object, for mean ± sd.")] = 1,
+    ritm_nof: Annotated[
+        bool, typer.Option("--ritm-nof", help="Count success with the last click as failure, as RITM does.")
+    ] = False,
+) -> None:
+    """Click after click per object: NoC, NoF, mean IoU per number of clicks."""
+    from toolkit.evaluation.clicking import Aim
+    from toolkit.evaluation.clicks import ClickProtocol, run_clicks
+    from toolkit.split import read_split
 
-    Raises:
-        InputError: there is no such system.
-    """
-    loader: Callable[[str | None], System] | None = None
-    if isinstance(ctx.obj, Mapping):
-        loader = ctx.obj.get("load_system")
-    if loader is None:
-        raise InputError("--system: no systems are installed here; run the `declutter` command")
-    return loader(name)
-
-
-def _say(result: Mapping[str, Any], keys: tuple[str, ...], out: Path) -> None:
-    report = out / "report.json"
-    figures = ", ".join(f"{key} {_text(result[key])}" for key in keys)
-    typer.echo(f"{result['system']}: {figures}; table in {out / 'table.md'}, what was left out in {report}")
-
-
-def _text(value: float | None) -> str:
-    if value is None:
-        return "–"
-    return str(value) if isinstance(value, int) else f"{value:.3f}"
+    clicking = ClickProtocol(most, positive_only, Aim(jitter, human), repeats)
+    data = read_split(split, images)
+    result = run_clicks(
+        data, load_system(ctx, system), out, clicking, limit=limit, seed=seed, ritm_nof=ritm_nof
+    )
+    say(result, ("n", "noc_80", "noc_85", "noc_90", "nof_90", "miou_1", f"miou_{most}"), out)

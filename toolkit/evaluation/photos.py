@@ -176,7 +176,11 @@ def _file_size(split: Split, truth: PhotoTruth) -> int | None:
 
 
 def _as_json(truth: PhotoTruth) -> list[Any]:
-    objects = [[found.id, found.rle, found.area, found.crowd, found.group] for found in truth.objects]
+    objects: list[list[Any]] = [
+        [found.id, found.rle, found.area, found.crowd, found.group]
+        + ([] if found.ignore is None else [found.ignore])
+        for found in truth.objects
+    ]
     return [truth.record.id, truth.record.file_name, objects]
 
 

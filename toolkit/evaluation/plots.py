@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -61,6 +61,20 @@ def group_figures(scores: Sequence[GroupScore], precision_recall: PrecisionRecal
     _finish(left, "siblings in the group (number of groups)", "at IoU 50")
     _draw_curves(right, precision_recall)
     return {"groups": figure}
+
+
+def click_figures(curves: Mapping[str, np.ndarray]) -> dict[str, Figure]:
+    """Return "clicks": mean IoU per number of clicks, float [clicks] by name (SimpSON, figure 5)."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.5, 4.5), layout="constrained")
+    axes = figure.subplots()
+    for index, (name, ious) in enumerate(curves.items()):
+        clicks = np.arange(1, len(ious) + 1)
+        axes.plot(clicks, ious, marker=".", label=name, lw=2.5 if index == 0 else 1.2)
+    axes.set_xticks(np.arange(1, 1 + max(len(ious) for ious in curves.values())))
+    _finish(axes, "clicks", "mean IoU")
+    return {"clicks": figure}
 
 
 def _two_axes() -> tuple[Figure, Sequence[Axes]]:

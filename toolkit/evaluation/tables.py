@@ -53,6 +53,35 @@ def group_tables(result: Mapping[str, Any]) -> str:
     return f"{text}\n\n{multi}\n"
 
 
+def click_tables(result: Mapping[str, Any]) -> str:
+    """Return the tables of `eval clicks`: clicks to reach an IoU, and mean IoU per number of clicks."""
+    nocs, nofs = ["noc_80", "noc_85", "noc_90"], ["nof_80", "nof_85", "nof_90"]
+    header = ["system", "objects", "NoC@80", "NoC@85", "NoC@90", "NoF@80", "NoF@85", "NoF@90"]
+    row = [str(result["system"]), str(result["n"]), *(_with_spread(result, key, 1, 2) for key in nocs)]
+    row += [_with_spread(result, key, 1, 0 if result[f"{key}_sd"] is None else 1) for key in nofs]
+    text = markdown_table(header, [row])
+    rule = "positive clicks only" if result["positive_only"] else "positive and negative clicks"
+    aim = "human-like" if result["human"] else f"jitter {result['jitter']:g}"
+    if not result["human"] and not result["jitter"]:
+        aim = "centres"
+    text += f"\n\nAt most {result['most_clicks']} {rule} ({aim}; repeats: {result['repeats']}). "
+    low, high = result["noc_90_ci_low"], result["noc_90_ci_high"]
+    interval = "not known (one photo)" if low is None else f"{low:.2f} to {high:.2f}"
+    text += f"95 % interval of NoC@90 (bootstrap over photos): {interval}."
+    if result["ritm_nof"]:
+        text += " NoF as RITM counts it: success with the last click is a failure."
+    clicks = [click for click in (1, 2, 3, 5, 10, 15, 20) if click <= result["most_clicks"]]
+    means = [_with_spread(result, f"miou_{click}", 100, 1) for click in clicks]
+    table = markdown_table(["mean IoU after clicks", *map(str, clicks)], [[str(result["system"]), *means]])
+    return f"{text}\n\n{table}\n"
+
+
+def _with_spread(result: Mapping[str, Any], key: str, factor: float, digits: int) -> str:
+    spread = result[f"{key}_sd"]
+    text = f"{factor * result[key]:.{digits}f}"
+    return text if spread is None else f"{text} ± {factor * spread:.{digits}f}"
+
+
 def _main_row(result: Mapping[str, Any], columns: Mapping[str, str], what: str) -> str:
     row = [str(result["system"]), str(result["n"]), *(percent(result[key]) for key in columns.values())]
     return markdown_table(["system", what, *columns], [row])

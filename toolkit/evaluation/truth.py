@@ -11,18 +11,23 @@ import numpy as np
 from toolkit.errors import InputError
 from toolkit.masks import rle_area, rle_to_mask
 from toolkit.report import Report
-from toolkit.split import ImageRecord, Split
+from toolkit.split import Annotation, ImageRecord, Split
+from toolkit.split.records import segmentation_to_rle
 
 
 @dataclass(frozen=True)
 class ObjectTruth:
-    """One annotated object: its mask as RLE, its `area` on file in pixels (the mask's where none is)."""
+    """One annotated object: its mask as RLE, its `area` on file in pixels (the mask's where none is).
+
+    `ignore` is the RLE of pixels that count neither as the object nor as something else, where it has some.
+    """
 
     id: int
     rle: Mapping[str, Any]
     area: float
     crowd: bool
     group: int | None
+    ignore: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,7 @@ def read_truth(split: Split, record: ImageRecord, report: Report) -> PhotoTruth:
         item = f"{record.file_name}: annotation {annotation.id}"
         try:
             rle = annotation.rle(record.height, record.width)
+            ignore = _ignored(annotation, record)
             pixels = rle_area(rle)
         except InputError as error:
             report.add_skipped(item, str(error))
@@ -64,10 +70,21 @@ def read_truth(split: Split, record: ImageRecord, report: Report) -> PhotoTruth:
             report.add_skipped(item, "its mask is empty")
             continue
         area = float(pixels if annotation.area is None else annotation.area)
-        objects.append(ObjectTruth(annotation.id, rle, area, bool(annotation.iscrowd), annotation.group_id))
+        crowd, group = bool(annotation.iscrowd), annotation.group_id
+        objects.append(ObjectTruth(annotation.id, rle, area, crowd, group, ignore))
     return PhotoTruth(record, tuple(objects))
+
+
+def _ignored(annotation: Annotation, record: ImageRecord) -> Mapping[str, Any] | None:
+    ignore = annotation.extra.get("ignore")
+    return segmentation_to_rle(ignore, record.height, record.width) if isinstance(ignore, Mapping) else None
 
 
 def mask_of(found: ObjectTruth) -> np.ndarray:
     """Return the mask, bool [H, W]."""
     return rle_to_mask(found.rle)
+
+
+def ignored_of(found: ObjectTruth) -> np.ndarray | None:
+    """Return the pixels that count neither way, bool [H, W]; None where there are none."""
+    return None if found.ignore is None else rle_to_mask(found.ignore)

@@ -1,0 +1,61 @@
+"""What the commands of `declutter eval` share: options, how systems are found, the closing line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from toolkit.errors import InputError
+
+if TYPE_CHECKING:
+    from toolkit.systems import System
+
+SplitPath = Annotated[
+    Path, typer.Argument(metavar="SPLIT", help="A split folder, or a COCO or LVIS JSON file.")
+]
+Out = Annotated[Path, typer.Option(help="Folder of result.json, table.md, the plot and report.json.")]
+Name = Annotated[
+    str | None, typer.Option("--system", help="A system's name, or a folder of weights; bundled by default.")
+]
+Images = Annotated[Path | None, typer.Option("--images", help="Folder of the images, if not where usual.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="Measure this many photos only, drawn with --seed.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of every random choice.")]
+Jitter = Annotated[
+    float,
+    typer.Option(min=0.0, help="Spread of clicks around the centre, as a fraction of the object's radius."),
+]
+MaxDetections = Annotated[
+    int, typer.Option("--max-detections", min=1, help="Masks that count for AP and AR (COCO 100, LVIS 300).")
+]
+Iterate = Annotated[bool, typer.Option("--ids/--no-ids", help="Propose and verify in rounds (IDS).")]
+Verify = Annotated[bool, typer.Option("--pvm/--no-pvm", help="Verify what was proposed (PVM).")]
+
+
+def load_system(ctx: typer.Context, name: str | None) -> System:
+    """Return the system with this name, by the loader that the composition root put into the context.
+
+    Raises:
+        InputError: there is no such system.
+    """
+    loader: Callable[[str | None], System] | None = None
+    if isinstance(ctx.obj, Mapping):
+        loader = ctx.obj.get("load_system")
+    if loader is None:
+        raise InputError("--system: no systems are installed here; run the `declutter` command")
+    return loader(name)
+
+
+def say(result: Mapping[str, Any], keys: tuple[str, ...], out: Path) -> None:
+    """Print the main figures of a result, and where the rest is."""
+    report = out / "report.json"
+    figures = ", ".join(f"{key} {_text(result[key])}" for key in keys)
+    typer.echo(f"{result['system']}: {figures}; table in {out / 'table.md'}, what was left out in {report}")
+
+
+def _text(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return str(value) if isinstance(value, int) else f"{value:.3f}"
