@@ -227,11 +227,14 @@ def _show(everything: Running, report: Report, data: Path) -> None:
 
 
 def _check(everything: Running) -> None:
-    """Let the model answer one click in the middle of the first photo, through Label Studio."""
-    from annotation.studio.checking import click_first_photo
+    """Let the model answer a click on the first photo, through Label Studio."""
+    from annotation.studio.checking import NotWorkingError, click_first_photo
 
+    everything.probe.wait_ready()
     if everything.project is None:
         typer.echo("Label Studio and the backend are up")
         return
     count, seconds = click_first_photo(everything.client, everything.project)
+    if troubles := everything.probe.troubles():
+        raise NotWorkingError(f"clicks were not answered ({troubles}); see {everything.backend.log}")
     typer.echo(f"one click through Label Studio: {count} masks in {seconds:.1f} s")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -51,6 +52,9 @@ def serve(
     sign-in, DECLUTTER_USERNAME and DECLUTTER_PASSWORD. More settings: DECLUTTER_ALLOWED_HOSTS, DECLUTTER_STATE_DIR,
     DECLUTTER_DISK_CACHE_DIR, …
     """
+    # Threads of the model that wait actively starve each other where others want the cores too: fifty times slower
+    # was measured. Read when PyTorch is first loaded, so set before.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     settings = settings_from_environment(
         label_studio_url=label_studio_url,
         allowed_hosts=tuple(allow_host) or None,

@@ -20,7 +20,7 @@ from pathlib import Path
 from toolkit.errors import InputError
 from toolkit.files import write_json_atomic
 
-START_SECONDS = 240.0
+START_SECONDS = 900.0  # making the database takes 40 s at first, and many times that on a busy machine
 STOP_SECONDS = 15.0
 PHOTOS = "photos"
 """Folder below the data folder whose entries (links to photo folders) Label Studio may show."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 
 from annotation.label_studio import LabelStudioClient
+from annotation.studio.checking import BackendProbe
 from annotation.studio.environment import data_dir, ensure
 from annotation.studio.project import Material, ProjectBook, ensure_project, fill_locally
 from annotation.studio.server import (
@@ -28,7 +29,8 @@ from annotation.studio.server import (
 from toolkit.errors import InputError
 from toolkit.report import Report
 
-BACKEND_SECONDS = 60.0
+BACKEND_SECONDS = 300.0
+DATABASE = "label_studio.sqlite3"
 MOST_RESTARTS = 5
 BACKEND_USER = "label-studio"
 
@@ -70,6 +72,12 @@ class Running:
     def address(self) -> str:
         """Where to go: the project, if there is one."""
         return f"{self.server.url}/projects/{self.project}/data" if self.project else self.server.url
+
+    @property
+    def probe(self) -> BackendProbe:
+        """Asks the backend how it is."""
+        url = f"http://127.0.0.1:{self.account.backend_port}"
+        return BackendProbe(url, BACKEND_USER, self.account.token)
 
     @property
     def ended(self) -> str:
@@ -155,7 +163,12 @@ def running(material: Material | None, options: UpOptions, report: Report, say: 
         port = free_port(options.port or account.port, options.host)
         account = replace(account, port=port, backend_port=free_port(account.backend_port))
         save_account(options.data, account)
-        say(f"starting Label Studio on {options.host}:{port} …")
+        first = (
+            ""
+            if (options.data / DATABASE).exists()
+            else ", which makes its database first (a minute or more)"
+        )
+        say(f"starting Label Studio on {options.host}:{port}{first} …")
         server = Server(program, options.data, account, port, options.host)
         stack.callback(server.stop)
         backend = _start_backend(options, account, server)
@@ -178,8 +191,7 @@ def _set_up(up: Running, material: Material, options: UpOptions, report: Report,
     added, total = fill_locally(up.client, project, material, options.data / PHOTOS, report)
     skipped = f", {len(report.skipped)} left out" if report.skipped else ""
     say(f'project "{material.title}": {total} photos ({added} new{skipped})')
-    url = f"http://127.0.0.1:{up.account.backend_port}"
-    up.client.connect_backend(project, url, BACKEND_USER, up.account.token)
+    up.client.connect_backend(project, up.probe.url, BACKEND_USER, up.account.token)
     return project
 
 

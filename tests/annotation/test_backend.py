@@ -369,7 +369,9 @@ def test_a_long_batch_goes_on_in_the_background(start):
     system = ShapesSystem()
     system.gate, system.free_encodes = threading.Event(), 2
     client = start(system, batch_seconds=3)
-    client.backend.batches._deliver = lambda task, prediction: delivered.append((task, len(prediction.result)))
+    client.backend.batches._deliver = lambda task, prediction: delivered.append(
+        (task, len(prediction.result))
+    )
     tasks = [task_body(inline(shapes_photo(DISCS, seed=seed)), task=seed) for seed in range(6)]
     results = client.post("/predict", json=batch_body(tasks)).json()["results"]
     assert [len(one) for one in results] == [1, 1, 0, 0, 0, 0]

@@ -91,7 +91,9 @@ def test_groups_come_from_notes_then_from_the_tree(photos, tmp_path):
 
 
 def test_labels_become_categories_and_scores_are_kept(photos, tmp_path):
-    split, _ = export([task([drawn(square(0, 0), "a"), drawn(square(9, 9), "b", label="Cone")])], photos, tmp_path / "o")
+    split, _ = export(
+        [task([drawn(square(0, 0), "a"), drawn(square(9, 9), "b", label="Cone")])], photos, tmp_path / "o"
+    )
     assert [category["name"] for category in split.categories] == ["Distractor", "Cone"]
     first, second = split.annotations_of(split.images[0].id)
     assert first.category_id != second.category_id
@@ -107,7 +109,12 @@ def test_the_newest_annotation_counts_and_skipped_work_does_not(photos, tmp_path
     one["annotations"] = [
         {"id": 1, "result": [drawn(square(0, 0), "old")], "updated_at": "2026-01-01T00:00:00Z"},
         {"id": 2, "result": [drawn(square(9, 0), "new")], "updated_at": "2026-02-01T00:00:00Z"},
-        {"id": 3, "result": [drawn(square(0, 9), "no")], "updated_at": "2026-03-01T00:00:00Z", "was_cancelled": True},
+        {
+            "id": 3,
+            "result": [drawn(square(0, 9), "no")],
+            "updated_at": "2026-03-01T00:00:00Z",
+            "was_cancelled": True,
+        },
     ]
     split, skipped = export([one], photos, tmp_path / "out")
     (annotation,) = split.annotations
@@ -122,7 +129,11 @@ def test_what_is_left_out_is_listed(photos, tmp_path):
         drawn(square(0, 0), "good"),
         point,
         {"id": "ch", "type": "choices", "value": {"choices": ["blurred"]}},
-        drawn(square(5, 5), "unlabelled", value={"imageDataURL": drawn(square(5, 5), "x")["value"]["imageDataURL"]}),
+        drawn(
+            square(5, 5),
+            "unlabelled",
+            value={"imageDataURL": drawn(square(5, 5), "x")["value"]["imageDataURL"]},
+        ),
         drawn(square(5, 5), "larger", original_width=99),
         drawn(np.zeros((HEIGHT, WIDTH), bool), "empty"),
     ]
@@ -148,7 +159,12 @@ def test_what_is_left_out_is_listed(photos, tmp_path):
     assert skipped["task 5"] == "nobody has annotated it"
     assert "missing.png is in none of the folders" in skipped["task 3"]
     written = json.loads((tmp_path / "out" / "report.json").read_text())
-    assert (written["tasks"], written["images"], written["annotations"], written["skipped_count"]) == (5, 2, 1, 7)
+    assert (written["tasks"], written["images"], written["annotations"], written["skipped_count"]) == (
+        5,
+        2,
+        1,
+        7,
+    )
 
 
 def test_photos_of_one_name_stay_apart(photos, tmp_path):
@@ -190,7 +206,9 @@ def test_any_split_comes_back(tmp_path_factory, objects):
             Annotation(category_id=4, segmentation=mask_to_rle(mask), group_id=group, extra={"note": "kept"})
             for mask, group in objects
         ]
-        writer.add_image(np.full((HEIGHT, WIDTH, 3), 90, np.uint8), annotations, file_name="deep/a.png", city="Bonn")
+        writer.add_image(
+            np.full((HEIGHT, WIDTH, 3), 90, np.uint8), annotations, file_name="deep/a.png", city="Bonn"
+        )
     split = read_split(root / "in")
     config = parse_label_config(split_label_config(split))
     report = Report()
@@ -227,14 +245,18 @@ def test_files_that_are_no_exports_are_refused(tmp_path, text):
     (tmp_path / "x.json").write_text(text)
     with pytest.raises(InputError, match=r"x\.json"):
         CliRunner().invoke(
-            app, ["import-labels", str(tmp_path / "x.json"), "--out", str(tmp_path / "o")], catch_exceptions=False
+            app,
+            ["import-labels", str(tmp_path / "x.json"), "--out", str(tmp_path / "o")],
+            catch_exceptions=False,
         )
 
 
 def test_export_without_a_server_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setenv("DECLUTTER_STUDIO_DATA", str(tmp_path))
     with pytest.raises(InputError, match="no Label Studio is known here"):
-        CliRunner().invoke(app, ["export", "--out", str(tmp_path / "o"), "--project", "1"], catch_exceptions=False)
+        CliRunner().invoke(
+            app, ["export", "--out", str(tmp_path / "o"), "--project", "1"], catch_exceptions=False
+        )
     arguments = ["export", "--out", str(tmp_path / "o"), "--project", "1", "--url", "http://127.0.0.1:9"]
     with pytest.raises(InputError, match="does not answer"):
         CliRunner().invoke(app, [*arguments, "--api-key", "k"], catch_exceptions=False)

@@ -16,7 +16,13 @@ from annotation.label_config import Control, Label
 from annotation.regions import Canvas, Drawing, region
 from annotation.schemas import WebhookRequest
 from annotation.systems import SERVED, load_served
-from annotation.training_jobs import FEWEST_PHOTOS, fine_tune_and_compare, is_better, make_splits, run_declutter
+from annotation.training_jobs import (
+    FEWEST_PHOTOS,
+    fine_tune_and_compare,
+    is_better,
+    make_splits,
+    run_declutter,
+)
 from tests.helpers.selection_system import RED, ShapesSystem, shapes_photo
 from toolkit.errors import InputError
 from toolkit.image import save_image
@@ -116,7 +122,10 @@ def test_the_webhook_keeps_changes_and_drops_what_is_deleted(tmp_path):
 def test_events_without_numbers_are_not_stored(tmp_path, fields):
     assert AnnotationStore(tmp_path / "store").take(event("ANNOTATION_CREATED", **fields)) == 0
     assert not list(tmp_path.rglob("*.json"))
-    assert AnnotationStore(None).take(event("ANNOTATION_CREATED", annotation={"id": 1}, task={"project": 1})) == 0
+    assert (
+        AnnotationStore(None).take(event("ANNOTATION_CREATED", annotation={"id": 1}, task={"project": 1}))
+        == 0
+    )
 
 
 def test_photos_held_back_stay_held_back(tmp_path):
@@ -145,7 +154,9 @@ def test_better_means_better_by_more_than_noise():
 
 
 @pytest.mark.parametrize(("after", "better"), [(0.6, True), (0.5, False), (0.2, False)])
-def test_start_training_serves_new_weights_only_if_they_are_better(start, tmp_path, served_before, after, better):
+def test_start_training_serves_new_weights_only_if_they_are_better(
+    start, tmp_path, served_before, after, better
+):
     state = tmp_path / "state"
     settings = BackendSettings(state_dir=state, local_roots=(tmp_path / "photos",))
     tasks = annotated(tmp_path / "photos", 12)
@@ -157,7 +168,9 @@ def test_start_training_serves_new_weights_only_if_they_are_better(start, tmp_pa
         return Served(new_system, version)
 
     holder = ModelHolder(lambda: Served(ShapesSystem(), "shapes-1"))
-    runs = TrainingRuns(state / "training", fine_tune_and_compare(settings, declutter, served_before), holder, load)
+    runs = TrainingRuns(
+        state / "training", fine_tune_and_compare(settings, declutter, served_before), holder, load
+    )
     client = start(training=runs, state_dir=state)
     holder.replace(Served(ShapesSystem(), "shapes-1"))
     client.backend.model = holder

@@ -57,8 +57,10 @@ def test_nothing_listens_beyond_this_machine(studio):
 
 
 def test_a_click_through_label_studio(studio):
+    studio.up.probe.wait_ready()
     count, _ = click_first_photo(studio.client, studio.project)
-    assert count == 0  # the middle of the photo is empty
+    assert count in (1, 5)  # the middle of the photo is empty, so it looks around
+    assert studio.up.probe.troubles() == {}
     task = studio.client.tasks(studio.project)[0].id
     regions = studio.client.click(studio.project, task, [point_body(*red_disc(), WIDTH, HEIGHT)])
     assert len(regions) == 5
