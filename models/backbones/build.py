@@ -9,6 +9,7 @@ from torch import Tensor
 
 from models.backbones.base import Backbone
 from models.backbones.compact import CompactBackbone
+from models.backbones.published import PUBLISHED
 from toolkit.errors import InputError
 
 THROUGH_AUTO_BACKBONE = ("resnet", "swin", "convnext")
@@ -47,20 +48,28 @@ class SegformerBackbone(Backbone):
         return list(self.body(pixels, output_hidden_states=True).hidden_states)
 
 
-def build_backbone(model_type: str, settings: Mapping[str, Any]) -> Backbone:
-    """Build the backbone ``model_type`` (``compact``, or a transformers model type) from its settings.
+def build_backbone(name: str, settings: Mapping[str, Any]) -> Backbone:
+    """Build a backbone with random weights.
+
+    Args:
+        name: ``compact``, a published one (``resnet-50``; see :mod:`models.backbones.published`), or a
+            transformers model type.
+        settings: Arguments of its configuration; they replace those of a published size.
 
     Raises:
-        InputError: The type is none of those listed, or the compact one has no such setting.
+        InputError: The name is none of those, or the backbone has no such setting.
     """
-    if model_type == "compact":
+    if name == "compact":
         try:
             return CompactBackbone(**settings)
         except TypeError as error:
             raise InputError(f"backbone_settings of the compact backbone: {error}") from error
+    model_type = name
+    if name in PUBLISHED:
+        model_type, settings = PUBLISHED[name].model_type, {**PUBLISHED[name].settings, **settings}
     if model_type == "segformer":
         return SegformerBackbone(settings)
     if model_type in THROUGH_AUTO_BACKBONE:
         return TransformersBackbone(model_type, settings)
-    known = ", ".join(["compact", *THROUGH_AUTO_BACKBONE, "segformer"])
-    raise InputError(f"backbone '{model_type}' is not known; choose one of {known}")
+    known = ", ".join(["compact", *THROUGH_AUTO_BACKBONE, "segformer", *PUBLISHED])
+    raise InputError(f"backbone '{name}' is not known; choose one of {known}")

@@ -139,7 +139,7 @@ class _Part:
     places: Tensor
 
 
-def _contains(boxes: Tensor, clicks: Tensor) -> Tensor:
+def holds_any(boxes: Tensor, clicks: Tensor) -> Tensor:
     """Which boxes ``[K, 4]`` hold any of the clicks ``[P, 2]``."""
     after = (clicks[None] >= boxes[:, None, :2]).all(2)
     return (after & (clicks[None] < boxes[:, None, 2:]).all(2)).any(1)
@@ -157,7 +157,7 @@ def _from_window(window: WindowOutput, own: Sequence[int], clicks: Tensor) -> _P
     points, boxes = boxes_at(
         window.rows[slot, row], window.columns[slot, column], distances, STRIDES[window.level]
     )
-    keep = _contains(boxes, clicks)
+    keep = holds_any(boxes, clicks)
     places = torch.stack([slot, row, column], 1)
     levels = torch.full_like(slot, window.level)
     return _Part(scores[keep], boxes[keep], points[keep], levels[keep], places[keep])
@@ -174,7 +174,7 @@ def _first_of_each(cells: Tensor) -> Tensor:
 
 def _from_free(free: FreeLocations, window: WindowOutput, own: Sequence[int], clicks: Tensor) -> _Part:
     """Click-free locations that none of the group's windows covers."""
-    keep = _contains(free.boxes, clicks)
+    keep = holds_any(free.boxes, clicks)
     for slot in own:
         rows, columns = window.rows[slot], window.columns[slot]
         covered = (free.rows >= rows[0]) & (free.rows <= rows[-1])

@@ -11,6 +11,7 @@ from torch import Tensor
 from models.losses import centerness_of, dice_loss, giou_loss, sigmoid_focal_loss
 from models.one_click.assign import assign_locations, level_locations
 from models.one_click.dynamic_masks import SIZES_OF_INTEREST, dynamic_masks
+from models.one_click.kernel_bank import PATHS, mixed_kernels
 from models.one_click.model import OneClickModel, OneClickOutput
 from models.pyramid import STRIDES
 
@@ -45,6 +46,8 @@ class CriterionConfig:
         mask_weight: Of the Dice loss.
         masks_per_image: Locations whose masks are trained, at most (120 per image in Entity Segmentation).
         masks_per_object: The same per object.
+        masks_in_all: The same for a whole batch, shared evenly by its images (500 in Entity Segmentation);
+            None for no limit.
     """
 
     class_weight: float = 1.0
@@ -53,6 +56,7 @@ class CriterionConfig:
     mask_weight: float = 1.0
     masks_per_image: int = 120
     masks_per_object: int = 16
+    masks_in_all: int | None = None
 
 
 def flatten_levels(output: OneClickOutput) -> tuple[Tensor, Tensor, Tensor]:
@@ -139,11 +143,14 @@ class OneClickCriterion:
         points: Tensor,
         levels: Tensor,
     ) -> Tensor:
-        kept = []  # (image, location, object) of the masks to train
+        limit = self.config.masks_per_image
+        if self.config.masks_in_all is not None:
+            limit = min(limit, max(self.config.masks_in_all // len(targets), 1))
+        kept = []  # (location, object) of the masks to train, for each image
         for index in range(len(targets)):
             places = (assigned[index] >= 0).nonzero(as_tuple=True)[0]
             objects = assigned[index][places]
-            chosen = limit_per_object(objects, self.config.masks_per_object, self.config.masks_per_image)
+            chosen = limit_per_object(objects, self.config.masks_per_object, limit)
             kept.append((places[chosen], objects[chosen]))
         kernels = gather_kernels(model, output, [places for places, _ in kept])
         per_mask = []
@@ -155,15 +162,32 @@ class OneClickCriterion:
             own = kernels[start : start + len(places)].float()
             start += len(places)
             features = output.mask_features[index].float()
+            truth = targets[index].masks[objects].float()
+            place = (points[places], sizes[levels[places]])
             with torch.autocast(features.device.type, enabled=False):
-                masks = dynamic_masks(features, own, points[places], sizes[levels[places]])
-                truth = targets[index].masks[objects]
-                if truth.shape[-2:] != masks.shape[-2:]:
-                    masks = F.interpolate(
-                        masks[None], size=truth.shape[-2:], mode="bilinear", align_corners=False
-                    )[0]
-                per_mask.append(dice_loss(masks.sigmoid(), truth.float()))
+                per_mask.append(_losses_of_paths(features, own, place, truth, model.heads.static_kernels))
         return torch.cat(per_mask).mean() if per_mask else output.mask_features.sum() * 0
+
+
+def _losses_of_paths(
+    features: Tensor, kernels: Tensor, place: tuple[Tensor, Tensor], truth: Tensor, static: Tensor | None
+) -> Tensor:
+    """Dice losses ``[N]`` of one image's masks; with a kernel bank, the weighted sum over its paths."""
+    if static is None:
+        return _dice(dynamic_masks(features, kernels, *place), truth)
+    total = kernels.new_zeros(len(kernels))
+    for path, weight in PATHS.items():
+        masks = dynamic_masks(features, mixed_kernels(kernels, static.float(), path), *place)
+        total = total + weight * _dice(masks, truth)
+    return total
+
+
+def _dice(logits: Tensor, truth: Tensor) -> Tensor:
+    """Dice losses ``[N]`` of mask logits at stride 4 against truth at stride 4 or finer."""
+    if truth.shape[-2:] != logits.shape[-2:]:
+        size = truth.shape[-2:]
+        logits = F.interpolate(logits[None], size=size, mode="bilinear", align_corners=False)[0]
+    return dice_loss(logits.sigmoid(), truth)
 
 
 def _distances_to(points: Tensor, boxes: Tensor) -> Tensor:

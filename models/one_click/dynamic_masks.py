@@ -14,6 +14,7 @@ from models.one_click.layers import ConvUnit, Tower
 MASK_FEATURES = 8
 # Three 1×1 layers, 10 → 8 → 8 → 1 (8 features and 2 relative coordinates): (10·8 + 8) + (8·8 + 8) + (8 + 1)
 KERNEL_PARAMETERS = 169
+LAYER_PARAMETERS = (88, 72, 9)  # weights and biases of each of the three layers
 SIZES_OF_INTEREST = (32.0, 64.0, 128.0, 256.0)  # pixels; scale of the relative coordinates on P2–P5
 MASK_STRIDE = 4
 
@@ -29,8 +30,9 @@ class MaskBranch(nn.Module):
         inputs = config.pyramid_channels
         if config.click_embedding and config.click_in_masks:
             inputs += config.click_channels
-        self.levels = nn.ModuleList(ConvUnit(inputs, config.mask_channels, config.norm) for _ in range(4))
-        self.tower = Tower(config.mask_channels, config.mask_channels, config.mask_depth, config.norm)
+        norm = config.mask_norm or config.norm
+        self.levels = nn.ModuleList(ConvUnit(inputs, config.mask_channels, norm) for _ in range(4))
+        self.tower = Tower(config.mask_channels, config.mask_channels, config.mask_depth, norm)
         self.project = nn.Conv2d(config.mask_channels, MASK_FEATURES, 1)
 
     def forward(self, pyramid: Sequence[Tensor]) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -18,6 +18,7 @@ from models.one_click.candidates import (
     no_locations,
 )
 from models.one_click.dynamic_masks import MASK_STRIDE, SIZES_OF_INTEREST, dynamic_masks
+from models.one_click.full_pass import candidates_of_pass, clicked_pass
 from models.one_click.model import OneClickModel
 
 # A mask is computed inside its predicted box, grown by this part of its sides and at least so many cells of
@@ -36,7 +37,7 @@ class EncodedImage:
     Attributes:
         pyramid: P2–P5, ``[C, H / stride, W / stride]``.
         mask_features: ``[8, H / 4, W / 4]``.
-        free: Locations that score without a click.
+        free: Locations that score without a click; none where every click takes a full pass.
         height: Of the network's input, pixels, without padding.
         width: The same.
     """
@@ -150,7 +151,11 @@ def without_specks(mask: np.ndarray, clicks: Sequence[tuple[float, float]]) -> n
 
 
 class ObjectFinder:
-    """Runs a 1C-DSN: the image once, then any clicks on windows."""
+    """Runs a 1C-DSN: the image once, then any clicks on windows.
+
+    Networks whose heads are not local (GroupNorm, coordinates, clicks in the mask branch) give such answers
+    from a full pass of the heads for each group of clicks.
+    """
 
     def __init__(self, model: OneClickModel) -> None:
         self.model = model
@@ -167,6 +172,9 @@ class ObjectFinder:
         """The same from a pyramid (``[C, H, W]`` a level) and mask features that are there already."""
         heads = self.model.heads
         kept = [p.float() for p in pyramid]
+        if not self.model.config.heads_are_local:
+            empty = [no_locations(heads, features.device) for _ in kept]
+            return EncodedImage(kept, features.float(), empty, height, width)
         free = [free_locations(heads, heads(p[None], None, level), level) for level, p in enumerate(kept)]
         return EncodedImage(kept, features.float(), free, height, width)
 
@@ -201,6 +209,8 @@ class ObjectFinder:
         """
         if not groups:
             return []
+        if not self.model.config.heads_are_local:
+            return self._find_by_full_passes(encoded, groups, avoid)
         heads = self.model.heads
         candidates = find_candidates(heads, encoded.pyramid, encoded.free, groups)
         with torch.autocast(encoded.mask_features.device.type, enabled=False):  # small, and in float32
@@ -208,6 +218,22 @@ class ObjectFinder:
                 _first_that_fits(encoded, own, group, avoid)
                 for group, own in zip(groups, candidates, strict=True)
             ]
+
+    def _find_by_full_passes(
+        self,
+        encoded: EncodedImage,
+        groups: Sequence[Sequence[tuple[float, float]]],
+        avoid: Sequence[tuple[float, float]],
+    ) -> list[FoundObject | None]:
+        found, output = [], None
+        for group in groups:
+            if output is None or self.model.config.click_embedding:  # else all passes are the same
+                output = clicked_pass(self.model, encoded.pyramid, group, encoded.mask_features)
+            candidates = candidates_of_pass(self.model, output, group)
+            own = replace(encoded, mask_features=output.mask_features[0])
+            with torch.autocast(own.mask_features.device.type, enabled=False):
+                found.append(_first_that_fits(own, candidates, group, avoid))
+        return found
 
 
 def _first_that_fits(

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from models.one_click.config import OneClickConfig
 from models.one_click.dynamic_masks import KERNEL_PARAMETERS
+from models.one_click.kernel_bank import initial_static_kernels
 from models.one_click.layers import Tower
 from models.pyramid import STRIDES
 
@@ -64,6 +65,8 @@ class OneClickHeads(nn.Module):
             width + coordinates, config.kernel_channels, config.kernel_depth, config.norm
         )
         self.kernels = nn.Conv2d(config.kernel_channels, KERNEL_PARAMETERS, 3, padding=1)
+        # of Entity Segmentation's kernel bank: the same for every object; no parameter where it is off
+        self.static_kernels = nn.Parameter(initial_static_kernels()) if config.kernel_bank else None
         _initialise(self.class_logits, -math.log((1 - CLASS_PRIOR) / CLASS_PRIOR))
         _initialise(self.box_distances, INITIAL_DISTANCE)
         _initialise(self.centerness, 0.0)

@@ -47,10 +47,24 @@ class OneClickModel(PreTrainedModel):
         self.fpn = FeaturePyramid(self.backbone.channels, config.pyramid_channels)
         self.heads = OneClickHeads(config)
         self.mask_branch = MaskBranch(config)
+        if config.freeze_backbone_norm:
+            for norm in self._backbone_norms():
+                norm.requires_grad_(False)
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
         """Keep what the modules' own constructors drew."""
+
+    def _backbone_norms(self) -> list[nn.Module]:
+        return [module for module in self.backbone.modules() if isinstance(module, nn.BatchNorm2d)]
+
+    def train(self, mode: bool = True) -> OneClickModel:
+        """Training mode, but for norms that are frozen."""
+        super().train(mode)
+        if self.config.freeze_backbone_norm:
+            for norm in self._backbone_norms():
+                norm.eval()
+        return self
 
     def normalise(self, image: Tensor) -> Tensor:
         """``[B, 3, H, W]`` RGB 0–255, any dtype, to zero mean and unit variance in float."""
