@@ -55,7 +55,7 @@ def up(
         bool, typer.Option("--check", help="Set everything up, let the model answer one click, and leave.")
     ] = False,
 ) -> None:
-    """Start Label Studio and the backend, with photos in; Ctrl-C stops both, a second run finds all as it was."""
+    """Start Label Studio and the backend, with photos in; Ctrl-C stops both, a second run goes on."""
     from annotation.studio.project import read_material
     from annotation.studio.up import UpOptions, running, stop_signals, wait_until_stopped
     from toolkit.report import Report

@@ -42,7 +42,7 @@ def region_to_mask(region: Mapping[str, Any]) -> np.ndarray | None:
         region: one item of an annotation's `result`.
 
     Returns:
-        bool [original_height, original_width], or None for a result that draws no area (choices, keypoints, …).
+        bool [original_height, original_width]; None for a result without an area (choices, keypoints, …).
 
     Raises:
         InputError: the region is damaged; names it.

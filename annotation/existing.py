@@ -65,7 +65,7 @@ class RegionReader:
         return rle
 
     def existing(self, task: Task, image: str, item_index: int | None = None) -> list[Existing]:
-        """All masks that a task's drafts and annotations hold on one image tag; damaged regions are logged."""
+        """All masks that a task's drafts and annotations hold on one image tag; damaged ones are logged."""
         found: dict[str, Existing] = {}
         for drafted, marked in _marked(task):
             for region in marked:

@@ -1,4 +1,4 @@
-"""Label Studio's tasks as a split: one annotation for each region, groups and holes kept, nothing lost in silence."""
+"""Label Studio's tasks as a split: one annotation per region, groups and holes kept, losses reported."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class Control:
 
     @property
     def result_type(self) -> str:
-        """The `type` of its regions and the key of their labels: `brushlabels`, `keypointlabels`, …"""
+        """The `type` of its regions and the key of their labels, such as `brushlabels`."""
         return self.tag.lower()
 
     def label(self, value: str) -> Label | None:
@@ -90,7 +90,8 @@ class LabelConfig:
 def default_label_config(labels: Sequence[str] = ("Distractor",)) -> str:
     """Our labelling configuration as XML, its mask tags offering `labels`.
 
-    With several labels each has its own pair of smart labels, for all like the clicked object and for only that.
+    With several labels each has its own pair of smart labels, for all like the clicked object and for only
+    that.
     """
     tree = ElementTree.fromstring(DEFAULT_CONFIG_FILE.read_text(encoding="utf-8"))
     for tag in tree.iter():
@@ -219,7 +220,7 @@ def _parse_xml(xml: str) -> ElementTree.Element:
 def _with_value(
     template: ElementTree.Element, value: str, produces: str | None = None
 ) -> ElementTree.Element:
-    """A label like `template` with another value; a hot key belongs to one label only, so copies have none."""
+    """A label like `template` with another value; copies have no hot key, which belongs to one label."""
     attributes = {**template.attrib, "value": value}
     if produces is not None:
         attributes.pop("hotkey", None)

@@ -135,7 +135,8 @@ class LabelStudioClient:
 
         Args:
             project: its number.
-            predictions: whether to add the predictions whole; the export itself has no more than their numbers.
+            predictions: whether to add the predictions whole; the export itself has no more than their
+                numbers.
         """
         with self._clear_errors(f"export project {project}"):
             chunks = self._sdk.projects.exports.download_sync(
@@ -229,8 +230,8 @@ class LabelStudioClient:
         except ApiError as error:
             if error.status_code in (401, 403):
                 raise InputError(
-                    f"{self.url}: Label Studio refused the API key ({error.status_code}); copy a valid one from "
-                    "Account & Settings, and allow its kind of token under Organization"
+                    f"{self.url}: Label Studio refused the API key ({error.status_code}); copy a valid one "
+                    "from Account & Settings, and allow its kind of token under Organization"
                 ) from error
             raise InputError(
                 f"{self.url}: Label Studio could not {what} ({error.status_code}: {_detail(error.body)})"

@@ -1,7 +1,7 @@
 """Masks as one closed outline, for Label Studio's polygon regions, which have neither holes nor parts.
 
-Holes and parts are reached over bridges of no width, walked once there and once back, so that one ring holds any
-mask: by the even-odd rule a bridge fills nothing, and rings turn so that the non-zero rule agrees.
+Holes and parts are reached over bridges of no width, walked once there and once back, so that one ring
+holds any mask: by the even-odd rule a bridge fills nothing, and rings turn so that the non-zero rule agrees.
 """
 
 from __future__ import annotations
@@ -75,7 +75,8 @@ def join_rings(polygons: Sequence[Polygon]) -> np.ndarray:
     walk = rings[0]
     for ring in rings[1:]:
         here, there = _nearest(walk, ring)
-        # A bridge has a corner, because level and upright edges are filled alike in both directions, to the bit.
+        # A bridge has a corner, because level and upright edges are filled alike in both directions, to the
+        # bit.
         corner = [[ring[there, 0], walk[here, 1]]]
         # … here, over the bridge, once around the ring from `there` to `there`, back over the bridge, here …
         walk = np.concatenate(

@@ -18,7 +18,7 @@ from toolkit.split.paths import check_relative
 
 
 def from_label_studio(url: str, api_key: str) -> Photo:
-    """Photos fetched from a Label Studio, from local files that it links to, and from hosts that are allowed."""
+    """Photos fetched from a Label Studio, from local files it links to, and from allowed hosts."""
     settings = settings_from_environment(label_studio_url=url)
     book = AddressBook(url, settings.allowed_hosts, settings.local_roots)
     fetcher = PhotoFetcher(book, ApiKey(url, api_key))
@@ -50,7 +50,7 @@ def in_folders(folders: Sequence[Path], otherwise: Photo | None = None) -> Photo
 
 
 def read_tasks(source: Path) -> list[dict[str, Any]]:
-    """The tasks of a JSON export of Label Studio, or of all such files below a folder; annotations are merged.
+    """The tasks of a JSON export of Label Studio, or of all such files below a folder, merged.
 
     Raises:
         InputError: a file is missing or is no such export.

@@ -1,4 +1,4 @@
-"""`declutter prelabel`: proposals without a click, for photos or a split, as a split and as Label Studio tasks."""
+"""`declutter prelabel`: proposals without a click, as a split and as Label Studio tasks."""
 
 from __future__ import annotations
 

@@ -79,8 +79,8 @@ def offered_kinds(config: LabelConfig, image: str, label: str) -> dict[MaskKind,
     controls = controls_with(config, image, label)
     if not controls:
         raise InputError(
-            f'labelling configuration: no BitmaskLabels, PolygonLabels or BrushLabels tag of "{image}" offers '
-            f'the label "{label}"; add it to one'
+            "labelling configuration: no BitmaskLabels, PolygonLabels or BrushLabels tag of "
+            f'"{image}" offers the label "{label}"; add it to one'
         )
     return controls
 
@@ -95,8 +95,8 @@ def region(
 ) -> dict[str, Any]:
     """One region with the mask, of the kind in `controls` that suits it best.
 
-    A bitmask holds anything exactly; next comes a plain outline, for a mask of one piece that it follows closely;
-    then the brush; and an outline with bridges where a project has polygons only.
+    A bitmask holds anything exactly; next comes a plain outline, for a mask of one piece that it follows
+    closely; then the brush; and an outline with bridges where a project has polygons only.
 
     Args:
         mask: bool [H, W] of the canvas's size, not empty.

@@ -33,12 +33,13 @@ class Selection:
 def select(scene: Any, prompts: Sequence[Prompt], rejected: Sequence[Click] = ()) -> list[Selection]:
     """Answer all pending prompts on one photo.
 
-    A positive prompt on an object that another prompt of its kind clicked already grows that object; elsewhere it
-    adds one. A negative prompt keeps out the sibling it lies on, tells the verification that such objects do not
-    belong, and cuts a clicked object back. No object is selected twice.
+    A positive prompt on an object that another prompt of its kind clicked already grows that object;
+    elsewhere it adds one. A negative prompt keeps out the sibling it lies on, tells the verification that
+    such objects do not belong, and cuts a clicked object back. No object is selected twice.
 
     Args:
-        scene: an encoded photo (`toolkit.systems.Scene`); without `select_similar`, siblings are not looked for.
+        scene: an encoded photo (`toolkit.systems.Scene`); without `select_similar`, siblings are not looked
+            for.
         prompts: in the order they were made.
         rejected: clicks on objects that were kept out of this selection before.
 

@@ -48,12 +48,12 @@ def serve(
 ) -> None:
     """Run the Label Studio backend alone; Ctrl-C stops it.
 
-    Secrets come from the environment: LABEL_STUDIO_API_KEY (legacy or personal access token), and, to ask for a
-    sign-in, DECLUTTER_USERNAME and DECLUTTER_PASSWORD. More settings: DECLUTTER_ALLOWED_HOSTS, DECLUTTER_STATE_DIR,
-    DECLUTTER_DISK_CACHE_DIR, …
+    Secrets come from the environment: LABEL_STUDIO_API_KEY (legacy or personal access token), and, to ask
+    for a sign-in, DECLUTTER_USERNAME and DECLUTTER_PASSWORD. More settings: DECLUTTER_ALLOWED_HOSTS,
+    DECLUTTER_STATE_DIR, DECLUTTER_DISK_CACHE_DIR, …
     """
-    # Threads of the model that wait actively starve each other where others want the cores too: fifty times slower
-    # was measured. Read when PyTorch is first loaded, so set before.
+    # Threads of the model that wait actively starve each other where others want the cores too: fifty times
+    # slower was measured. Read when PyTorch is first loaded, so set before.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     settings = settings_from_environment(
         label_studio_url=label_studio_url,

@@ -1,4 +1,4 @@
-"""Load the selection system that a backend serves, and remember which weights training has put in its place."""
+"""Load the selection system that a backend serves, or the better weights that training made of it."""
 
 from __future__ import annotations
 

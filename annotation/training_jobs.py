@@ -128,7 +128,8 @@ def make_splits(
     marked = [index for index, record in enumerate(split.images) if split.annotations_of(record.id)]
     if len(marked) < FEWEST_PHOTOS:
         raise InputError(
-            f"{len(marked)} photos with annotations are too few to learn from; annotate at least {FEWEST_PHOTOS}"
+            f"{len(marked)} photos with annotations are too few to learn from; "
+            f"annotate at least {FEWEST_PHOTOS}"
         )
     ranks = {index: _rank(split.images[index].file_name) for index in marked}
     held = [index for index in marked if ranks[index] < HELD_BACK] or [min(marked, key=ranks.__getitem__)]
@@ -223,7 +224,7 @@ def run_declutter(arguments: Sequence[str]) -> None:
         text=True,
         timeout=HOURS * 3600,
         check=False,
-        preexec_fn=step_back if hasattr(os, "nice") else None,  # noqa: PLW1509 - nothing but a system call
+        preexec_fn=step_back if hasattr(os, "nice") else None,
     )
     if done.returncode != 0:
         lines = [line for line in done.stderr.splitlines() if line.strip()] or ["no message"]

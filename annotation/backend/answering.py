@@ -8,7 +8,7 @@ import secrets
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -19,8 +19,10 @@ from annotation.backend.metrics import Metrics
 from annotation.backend.model import Served
 from annotation.backend.model_worker import Urgency
 from annotation.backend.photos import OpenPhoto, PhotoOpener, photo_address
+from annotation.backend.recent import RecentAnswers
 from annotation.backend.settings import BackendSettings
-from annotation.existing import META, Existing, RegionReader
+from annotation.decoding import region_labels
+from annotation.existing import META, Existing, RegionReader, group_of
 from annotation.label_config import LabelConfig, parse_label_config
 from annotation.prompts import Prompt, image_tag, read_prompts
 from annotation.regions import Canvas, Drawing, draw, offered_kinds, without_specks
@@ -60,6 +62,7 @@ class ClickAnswerer:
         self._settings, self._photos, self._metrics = settings, photos, metrics
         self._memory = SelectionMemory(settings.remember_minutes * 60)
         self._regions = RegionReader()
+        self._recent = RecentAnswers()
         # Threads that compute at the same time only keep each other, and the event loop, from running.
         self._drawing = threading.BoundedSemaphore(MOST_DRAWING)
 
@@ -92,12 +95,20 @@ class ClickAnswerer:
             return self._empty(empty, "nothing-found")
         with self._drawing, self._metrics.stages.labels("draw").time():
             existing = self._regions.existing(task, image, newest.item_index)
-            result = self._draw(selections, config, canvas, existing, served.version)
+            pending = [point.id for point in here]
+            click = scaled(prompts[-1].click, canvas, scene.height, scene.width)
+            fresh = self._recent.accepted(place, pending, click, {region.id for region in existing})
+            result = self._draw(selections, config, canvas, [*existing, *fresh], served.version)
+            self._recent.keep(place, pending, fresh, [self._as_existing(one) for one in result])
         if not result:
             return self._empty(empty, "known-already")
         self._metrics.regions.inc(len(result))
         score = max(selection.members[0].score for selection in selections)
         return Prediction(result=result, score=float(score), model_version=served.version)
+
+    def _as_existing(self, region: dict[str, Any]) -> Existing:
+        rle = self._regions.rle(region)
+        return Existing(region["id"], rle or {}, tuple(region_labels(region)), group_of(region), drafted=True)
 
     def _empty(self, answer: Prediction, reason: str) -> Prediction:
         self._metrics.empty.labels(reason).inc()
@@ -219,6 +230,11 @@ def canvas_for(point: PromptRegion, image: str, height: int, width: int) -> Canv
                 f"{width} × {height}{hint}; reload the task"
             )
     return Canvas(page_width, page_height, image, _number(point.image_rotation), point.item_index)
+
+
+def scaled(click: Click, canvas: Canvas, height: int, width: int) -> Click:
+    """A click on our photo of height × width, in pixels of the page's."""
+    return replace(click, x=click.x * canvas.width / width, y=click.y * canvas.height / height)
 
 
 def _number(value: float) -> float:

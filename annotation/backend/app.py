@@ -117,7 +117,7 @@ class Backend:
 
 
 class _LateShelf:
-    """The disk cache of whatever system is served at the moment; nothing before one is, or without a folder."""
+    """The disk cache of the system that is served at the moment; nothing before one is."""
 
     def __init__(self, settings: BackendSettings, model: ModelHolder) -> None:
         self._settings, self._model = settings, model
@@ -201,7 +201,8 @@ def _add_label_studio_routes(app: FastAPI, backend: Backend) -> None:
         def answer() -> bytes:
             return backend.predict(asked, request_id).model_dump_json().encode()
 
-        # Predictions wait for the model on threads of their own, so that health is answered at once meanwhile.
+        # Predictions wait for the model on threads of their own, so that health is answered at once
+        # meanwhile.
         body = await to_thread.run_sync(answer, limiter=backend.limiter)
         return Response(body, media_type="application/json")
 
@@ -239,8 +240,18 @@ def _add_own_routes(app: FastAPI, backend: Backend) -> None:
 
 
 EVENTS = frozenset(
-    "ANNOTATION_CREATED ANNOTATION_UPDATED ANNOTATIONS_DELETED ANNOTATIONS_CREATED TASKS_CREATED TASKS_DELETED "
-    "PROJECT_CREATED PROJECT_UPDATED PROJECT_DELETED START_TRAINING".split()
+    (
+        "ANNOTATION_CREATED",
+        "ANNOTATION_UPDATED",
+        "ANNOTATIONS_CREATED",
+        "ANNOTATIONS_DELETED",
+        "PROJECT_CREATED",
+        "PROJECT_DELETED",
+        "PROJECT_UPDATED",
+        "START_TRAINING",
+        "TASKS_CREATED",
+        "TASKS_DELETED",
+    )
 )
 
 

@@ -22,8 +22,8 @@ REQUEST_ID = "request_id"
 class Gate:
     """ASGI middleware: request ids, basic authentication, allowed host names, body size, JSON only.
 
-    Only `application/json` bodies are taken, so that no web page in the annotator's browser can post here without
-    the browser asking first (which is never allowed).
+    Only `application/json` bodies are taken, so that no web page in the annotator's browser can post here
+    without the browser asking first (which is never allowed).
 
     Args:
         app: what comes after.
@@ -141,8 +141,19 @@ class BodyTooLarge(Exception):
 
 
 KNOWN_PATHS = frozenset(
-    "/ /health /setup /predict /versions /webhook /train /metrics /validate /job_status /delete "
-    "/duplicate_model /prelabel /training".split()
+    (
+        "/",
+        "/health",
+        "/metrics",
+        "/predict",
+        "/prelabel",
+        "/setup",
+        "/train",
+        "/training",
+        "/validate",
+        "/versions",
+        "/webhook",
+    )
 )
 
 

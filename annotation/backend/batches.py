@@ -63,9 +63,9 @@ class Batch:
 class BatchAnswerer:
     """Pre-labels tasks.
 
-    What is ready within the time that Label Studio may wait is answered at once; the rest goes on in the background
-    and is delivered through Label Studio's own interface, if there is a key for it. Otherwise it is remembered, and
-    the next request finds it ready.
+    What is ready within the time that Label Studio may wait is answered at once; the rest goes on in the
+    background and is delivered through Label Studio's own interface, if there is a key for it. Otherwise it
+    is remembered, and the next request finds it ready.
 
     Args:
         settings: limits.

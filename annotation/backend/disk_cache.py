@@ -22,8 +22,8 @@ SUFFIX = ".npz"
 class DiskCache:
     """Scenes as `.npz` files, least recently used ones deleted beyond a budget.
 
-    Works with systems that have `scene_arrays(scene) -> dict[str, ndarray]` and `scene_from_arrays(arrays)`; for
-    others it keeps nothing.
+    Works with systems that have `scene_arrays(scene) -> dict[str, ndarray]` and `scene_from_arrays(arrays)`;
+    for others it keeps nothing.
 
     Args:
         folder: made where missing.

@@ -86,7 +86,7 @@ class ModelHolder:
     def _run(self) -> None:
         try:
             served = self._load()
-        except Exception as error:  # noqa: BLE001 - whatever it was, health must tell it
+        except Exception as error:
             problem = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
             self._problem = f"the model could not be loaded: {problem}"
             logger.error("%s", self._problem, exc_info=not isinstance(error, InputError))

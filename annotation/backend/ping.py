@@ -1,4 +1,4 @@
-"""`python -m annotation.backend.ping`: ask a backend on this machine how it is; for a container's health check."""
+"""`python -m annotation.backend.ping`: ask a backend on this machine how it is, for health checks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Encoded photos by content: each is encoded once, however many ask at the same time, within a memory budget."""
+"""Encoded photos by content: each is encoded once, however many ask, within a memory budget."""
 
 from __future__ import annotations
 

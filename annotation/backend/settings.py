@@ -18,7 +18,8 @@ class BackendSettings:
     """Settings of a backend.
 
     Attributes:
-        label_studio_url: Address of Label Studio; uploads, local files and cloud files are fetched from there.
+        label_studio_url: Address of Label Studio; uploads, local files and cloud files are fetched from
+            there.
         api_key: Its legacy token or personal access token.
         allowed_hosts: Other hosts that photos may be fetched from, as `host` or `host:port`.
         local_roots: Folders whose files may be read directly for `/data/local-files/?d=…` addresses.

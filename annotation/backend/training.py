@@ -61,7 +61,8 @@ class TrainingRuns:
         train: does the work.
         model: gets the new weights, if they are better.
         load: makes a served system of a weights folder.
-        collect: asks Label Studio for a project's annotations; without it, those that the webhook stored count.
+        collect: asks Label Studio for a project's annotations; without it, those that the webhook stored
+            count.
     """
 
     def __init__(
@@ -115,7 +116,7 @@ class TrainingRuns:
             run.doing = run.outcome.summary()
             run.state = "finished"
             logger.info("training run %d: %s", run.id, run.doing)
-        except Exception as error:  # noqa: BLE001 - a failed run must not end the backend
+        except Exception as error:
             run.state, run.problem = "failed", str(error)
             logger.error(
                 "training run %d failed: %s", run.id, error, exc_info=not isinstance(error, InputError)

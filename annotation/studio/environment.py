@@ -55,7 +55,8 @@ def ensure(venv: Path | None = None, say: Callable[[str], None] = lambda _: None
     """The environment with Label Studio in it, made on first use.
 
     Args:
-        venv: where; `venv_dir()` by default. A complete environment that somebody else made is taken as it is.
+        venv: where; `venv_dir()` by default. A complete environment that somebody else made is taken as it
+            is.
         say: told what happens.
 
     Returns:

@@ -27,11 +27,11 @@ from toolkit.report import Report
 from toolkit.split import Split, read_split
 
 INSTRUCTION = (
-    "<p><b>Click one, get all.</b> Turn on <i>Auto-Annotation</i> below the photo, pick the pink dots in the tool bar "
-    "(<b>M</b>), press <b>1</b>, and click one distractor: it and everything like it is suggested. Accept with the "
-    "green tick.</p>"
-    "<p><b>2</b> instead of 1 takes only what you click. <b>Alt+click</b> something that does not belong (with Ctrl "
-    "where a mask is in the way). Click a wrong mask and press <b>Backspace</b> to remove it.</p>"
+    "<p><b>Click one, get all.</b> Turn on <i>Auto-Annotation</i> below the photo, pick the pink dots in the "
+    "tool bar (<b>M</b>), press <b>1</b>, and click one distractor: it and everything like it is suggested. "
+    "Accept with the green tick.</p>"
+    "<p><b>2</b> instead of 1 takes only what you click. <b>Alt+click</b> something that does not belong "
+    "(with Ctrl where a mask is in the way). Click a wrong mask and press <b>Backspace</b> to remove it.</p>"
 )
 
 

@@ -80,7 +80,7 @@ def free_port(wanted: int, host: str = "127.0.0.1") -> int:
 
 
 def environment_for(data: Path, account: Account, base: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment variables that Label Studio starts with: quiet, offline, local files, local backends."""
+    """The variables that Label Studio starts with: quiet, offline, local files, local backends."""
     own = {
         "LABEL_STUDIO_BASE_DATA_DIR": str(data),
         "LABEL_STUDIO_USERNAME": account.email,

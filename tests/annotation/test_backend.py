@@ -155,6 +155,33 @@ def test_what_drafts_and_annotations_hold_is_left_out(start):
     assert 'declutter_regions_left_out_total{reason="duplicate"}' in text
 
 
+def test_what_was_accepted_a_moment_ago_is_left_out_before_any_draft_says_so(start):
+    client = start(max_regions=2)
+    first = ask(client, [at(1, name="p1")])["result"]
+    assert len(matching(first, 1) + matching(first, 0)) == 2
+    # Still pending: the page replaces the suggestions, so all of them come again.
+    both = ask(client, [at(1, name="p1"), at(3, name="p2")])["result"]
+    assert len(matching(both, 1) + matching(both, 0)) == 2
+    # Accepted, and at once a click on the sibling that was beyond the limit; no draft yet.
+    second = ask(client, [at(2, name="p3")])["result"]
+    assert len(second) == 1
+    assert matching(second, 2)
+    assert second[0]["meta"]["declutter"]["group"] == both[0]["meta"]["declutter"]["group"]
+    # The page would have selected a mask that is there: so it was rejected, and comes again.
+    again = ask(client, [at(2, name="p4")])["result"]
+    assert matching(again, 2)
+
+
+def test_what_was_deleted_comes_back_once_the_draft_is_saved(start):
+    client = start()
+    first = ask(client, [at(1, name="p1")])["result"]
+    kept = [one for one in first if not matching([one], 0)]
+    assert ask(client, [at(3, name="p2")], drafts=[kept])["result"]
+    again = ask(client, [at(0, name="p3")], drafts=[kept])["result"]
+    assert len(again) == 1
+    assert matching(again, 0)
+
+
 def test_a_repainted_region_still_counts_as_known(start):
     client = start()
     first = ask(client, [at(3)])["result"]
@@ -211,7 +238,7 @@ def test_every_mask_type_of_a_foreign_project(start, tag):
         f'<Label value="Dog"/></{tag}><KeyPointLabels name="kp" toName="photo" smart="true">'
         '<Label value="Cat"/><Label value="Dog"/></KeyPointLabels></View>'
     )
-    x, y, radius, _ = DISCS[1]
+    x, y, *_ = DISCS[1]
     point = point_body(x + 10, y, WIDTH, HEIGHT, label="Dog", from_name="kp", to_name="photo")
     result = ask(start(), [point], config, address=inline(photo))["result"]
     assert len(result) == 3

@@ -1,4 +1,4 @@
-"""Tasks to split without a server: groups, newest annotations, odd regions, names; nothing is lost in silence."""
+"""Tasks to split without a server: groups, newest annotations, odd regions, names."""
 
 from __future__ import annotations
 

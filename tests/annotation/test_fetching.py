@@ -6,6 +6,7 @@ import http.server
 import threading
 import time
 from collections.abc import Iterator
+from typing import ClassVar
 
 import pytest
 
@@ -20,7 +21,7 @@ JWT = "aaa.bbb.ccc"
 class Handler(http.server.BaseHTTPRequestHandler):
     """One path for each kind of trouble."""
 
-    seen: list[tuple[str, str | None]] = []
+    seen: ClassVar[list[tuple[str, str | None]]] = []
     refreshed = 0
 
     def log_message(self, *args: object) -> None:
@@ -32,7 +33,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         ok = JWT.encode() in body
         self._send(200 if ok else 401, b'{"access": "short-lived"}' if ok else b"{}")
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: C901 - one branch for each kind of trouble
         Handler.seen.append((self.path, self.headers.get("Authorization")))
         name = self.path.rsplit("/", 1)[-1]
         if name == "ok.png":

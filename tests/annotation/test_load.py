@@ -131,12 +131,13 @@ def test_thirty_two_clients_on_twenty_photos(server, capsys):
     held = next(line for line in metrics.splitlines() if line.startswith("declutter_scene_cache_bytes "))
     half = len(memory) // 2
     with capsys.disabled():
-        print(
+        print(  # noqa: T201 - the figures are the point
             f"\n{len(seconds)} clicks by {CLIENTS} clients on {PHOTOS} photos in {SECONDS:.0f} s: "
-            f"median {np.median(seconds) * 1000:.0f} ms, 99 % under {np.quantile(seconds, 0.99) * 1000:.0f} ms, "
+            f"median {np.median(seconds) * 1000:.0f} ms, "
+            f"99 % under {np.quantile(seconds, 0.99) * 1000:.0f} ms, "
             f"{len(wrong)} errors; health answered within {slow_health * 1000:.0f} ms; memory "
-            f"{memory[0] >> 20} MB at first, at most {max(memory) >> 20} MB ({max(memory[half:]) >> 20} MB in the "
-            f"second half); cache {float(held.split()[1]) / 1e6:.0f} MB"
+            f"{memory[0] >> 20} MB at first, at most {max(memory) >> 20} MB "
+            f"({max(memory[half:]) >> 20} MB in the second half); cache {float(held.split()[1]) / 1e6:.0f} MB"
         )
     assert wrong == []
     assert len(seconds) > CLIENTS

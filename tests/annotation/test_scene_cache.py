@@ -202,3 +202,27 @@ def test_negatives_are_remembered_for_their_task_and_their_time():
     assert not memory.continues("u", [rle])
     now[0] = 61
     assert memory.rejected("t") == []
+
+
+def test_recent_answers_count_until_the_draft_is_saved():
+    from annotation.backend.recent import RecentAnswers
+    from annotation.existing import Existing
+
+    now = [0.0]
+    recent = RecentAnswers(15, clock=lambda: now[0])
+    mask = np.zeros((10, 10), bool)
+    mask[2:5, 2:5] = True
+    given = Existing("r1", mask_to_rle(mask), ("Distractor",))
+    recent.keep("t", ["p1"], [], [given])
+    beside, on = Click(8, 8), Click(3, 3)
+    assert recent.accepted("t", ["p2"], beside, set()) == [given]
+    assert (
+        recent.accepted("t", ["p2"], on, set()) == []
+    )  # it was rejected, or the page would have selected it
+    assert recent.accepted("t", ["p1", "p2"], beside, set()) == []  # still pending
+    assert recent.accepted("t", ["p2"], beside, {"r1"}) == []  # the draft holds it
+    assert recent.accepted("u", ["p2"], beside, set()) == []
+    recent.keep("t", ["p2"], [given], [])
+    assert recent.accepted("t", ["p2", "p3"], beside, set()) == [given]
+    now[0] = 16
+    assert recent.accepted("t", ["p4"], beside, set()) == []

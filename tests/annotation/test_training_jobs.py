@@ -1,4 +1,4 @@
-"""The loop closed: annotations come in by webhook, training makes weights of them, the better ones are served."""
+"""The loop closed: annotations come in, training makes weights of them, the better ones are served."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ class ShapesScene:
 
 
 class ShapesSystem:
-    """Encodes photos into such scenes, and tells how often it was asked and whether two calls ever overlapped.
+    """Encodes photos into such scenes, and tells how often it was asked and whether calls overlapped.
 
     Args:
         encode_seconds: how long encoding takes.
@@ -106,6 +106,8 @@ class ShapesSystem:
         self, encode_seconds: float = 0.0, click_seconds: float = 0.0, scene_bytes: int | None = None
     ) -> None:
         self.encode_seconds, self.click_seconds, self.scene_bytes = encode_seconds, click_seconds, scene_bytes
+        self.gate: threading.Event | None = None  # encoding waits for it, after the first `free_encodes`
+        self.free_encodes = 0
         self.held_bytes = 0  # memory that each scene really holds, besides what it needs
         self.calls: dict[str, int] = {}
         self.negatives: list[list[Click]] = []
@@ -121,6 +123,8 @@ class ShapesSystem:
         try:
             self.note("encode")
             time.sleep(self.encode_seconds)
+            if self.gate is not None and self.calls["encode"] > self.free_encodes:
+                self.gate.wait(30)
             return ShapesScene(self, image)
         finally:
             self._lock.release()

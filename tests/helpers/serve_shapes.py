@@ -1,4 +1,4 @@
-"""A backend in a process of its own, around the made-up selection system: `python -m tests.helpers.serve_shapes`."""
+"""A backend around the made-up selection system: `python -m tests.helpers.serve_shapes --port N`."""
 
 from __future__ import annotations
 

@@ -65,7 +65,8 @@ class StudioPage:
     def pick(self, key: str) -> None:
         """Choose the smart tool, then a label by its key, as the page's header says.
 
-        The tool's key works only when the focus is not on a switch, as it is after auto-annotation was turned on.
+        The tool's key works only when the focus is not on a switch, as it is after auto-annotation was
+        turned on.
         """
         self.page.locator("button[class*=tool_smart]").first.click()
         self.page.wait_for_timeout(150)
@@ -75,7 +76,8 @@ class StudioPage:
     def click(self, x: float, y: float, width: int, height: int, *modifiers: str) -> None:
         """Click a pixel of the photo."""
         left, top, wide, high = self.page.evaluate(
-            "(() => { const r = Htx.annotationStore.selected.names.get('image').imageRef.getBoundingClientRect();"
+            "(() => { const image = Htx.annotationStore.selected.names.get('image');"
+            " const r = image.imageRef.getBoundingClientRect();"
             " return [r.x, r.y, r.width, r.height]; })()"
         )
         for key in modifiers:

@@ -1,4 +1,4 @@
-"""A real Label Studio, started once for all its tests, with the made-up selection system behind the backend."""
+"""A real Label Studio, started once for all its tests, with a made-up selection system behind it."""
 
 from __future__ import annotations
 

@@ -134,7 +134,9 @@ def test_auto_accept_never_duplicates(page, studio):
         page.pick("1")
         page.click(*on(3), "Control")
         page.wait_answered()
-        page.page.wait_for_timeout(1500)  # the draft is saved, which the next click sends along
+        page.page.wait_for_timeout(
+            6500
+        )  # the page saves its draft after five seconds; the next click sends it along
     page.shot("three-clicks-five-regions")
     assert [one["type"] for one in page.regions] == ["bitmaskregion"] * 5
     page.pick("1")

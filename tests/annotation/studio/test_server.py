@@ -1,4 +1,4 @@
-"""`studio up` against a real Label Studio: set-up, second run, clicks, pre-labels, round trips, a killed backend."""
+"""`studio up` with a real Label Studio: second run, clicks, pre-labels, round trips, a killed backend."""
 
 from __future__ import annotations
 
@@ -235,3 +235,35 @@ def test_a_killed_backend_comes_back_and_no_annotation_is_lost(studio):
     again = client.click(project, tasks[5], [point_body(*red_disc(), WIDTH, HEIGHT)])
     assert len(again) == 5
     assert client.export(project)[0]["annotations"][-1]["result"] == kept
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_both_and_leaves_nothing(first_run, options, photos, tmp_path, number):
+    import shutil
+    import socket
+    import subprocess
+    import sys
+
+    import psutil
+
+    data = tmp_path / "data"
+    shutil.copytree(options.data, data, symlinks=True, ignore=shutil.ignore_patterns("*.log", "lock"))
+    command = [sys.executable, "-m", "tests.helpers.studio_up_shapes", str(data), str(photos)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            if line.startswith("up "):
+                break
+        ports = [int(port) for port in lines[-1].split()[1:]]
+        children = psutil.Process(process.pid).children(recursive=True)
+        assert len(children) >= 2
+        process.send_signal(number)
+        rest = process.stdout.read()
+        assert process.wait(60) == 0
+    assert "stopping" in rest
+    _, alive = psutil.wait_procs(children, timeout=20)
+    assert alive == []
+    for port in ports:
+        with socket.socket() as probe:
+            assert probe.connect_ex(("127.0.0.1", port)) != 0
