@@ -25,7 +25,7 @@ class OneClickSample:
         image: uint8 ``[3, S, S]``.
         boxes: float32 ``[N, 4]`` pixels.
         centers: float32 ``[N, 2]`` centres of mass.
-        masks: uint8 ``[N, S / 2, S / 2]``.
+        masks: uint8 ``[N, S / s, S / s]``, at stride s.
         clicks: (x, y) of all the clicks, of whichever object.
     """
 
@@ -58,8 +58,21 @@ def clickable(canvas: Canvas, smallest_area: int = 16, visibility: float = 0.3) 
     return [o for o in canvas.objects if o.mask.sum() >= smallest_area and o.visible >= visibility]
 
 
-def make_sample(canvas: Canvas, rng: np.random.Generator, limit: int) -> OneClickSample:
+def make_sample(
+    canvas: Canvas,
+    rng: np.random.Generator,
+    limit: int,
+    stride: int = TARGET_STRIDE,
+    single_probability: float = 0.6,
+) -> OneClickSample:
     """Click half of the canvas's objects (at least one, at most ``limit``).
+
+    Args:
+        canvas: The picture.
+        rng: Source of randomness.
+        limit: Most objects clicked.
+        stride: Pixels per cell at which masks are kept.
+        single_probability: See :func:`models.data.click_sampling.sample_clicks`.
 
     Source: SimpSON, section 5.1: at most 50 % of the instances, so that predictions follow the clicks.
     """
@@ -73,14 +86,14 @@ def make_sample(canvas: Canvas, rng: np.random.Generator, limit: int) -> OneClic
         ys, xs = item.mask.nonzero()
         boxes.append((xs.min(), ys.min(), xs.max() + 1, ys.max() + 1))
         centers.append((xs.mean() + 0.5, ys.mean() + 0.5))
-        masks.append(item.mask[TARGET_STRIDE // 2 :: TARGET_STRIDE, TARGET_STRIDE // 2 :: TARGET_STRIDE])
-        clicks.extend(sample_clicks(item.mask, rng))
+        masks.append(item.mask[stride // 2 :: stride, stride // 2 :: stride])
+        clicks.extend(sample_clicks(item.mask, rng, single_probability))
     side = canvas.image.shape[0]
     return OneClickSample(
         image=np.ascontiguousarray(canvas.image.transpose(2, 0, 1)),
         boxes=np.array(boxes, np.float32).reshape(-1, 4),
         centers=np.array(centers, np.float32).reshape(-1, 2),
-        masks=np.array(masks, np.uint8).reshape(-1, side // TARGET_STRIDE, side // TARGET_STRIDE),
+        masks=np.array(masks, np.uint8).reshape(-1, side // stride, side // stride),
         clicks=clicks,
     )
 

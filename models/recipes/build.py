@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.recipes.reading import find_recipe, read_recipe
-from models.recipes.schema import OneClickRecipe, ProposalRecipe, ScheduleSettings
+from models.recipes.schema import DataSettings, OneClickRecipe, ProposalRecipe, ScheduleSettings
+from toolkit.errors import InputError
 from toolkit.training import Schedule
 
 if TYPE_CHECKING:
@@ -15,16 +16,39 @@ if TYPE_CHECKING:
 
 
 def build_schedule(settings: ScheduleSettings) -> Schedule:
-    """The training loop's schedule from a recipe's section."""
-    return Schedule(**settings.model_dump())
+    """The training loop's schedule from a recipe's section, whose length is in steps.
+
+    Raises:
+        InputError: The length is in epochs (see ``ScheduleSettings.in_steps``), or a value can't be used.
+    """
+    if settings.steps is None:
+        raise InputError("schedule.epochs: needs the training split's size; add --set data.train=FOLDER")
+    return Schedule(**settings.model_dump(exclude={"epochs"}))
 
 
-def build_task(name: str | Path, overrides: Sequence[str] = ()) -> tuple[TrainingTask, Schedule, str]:
+def count_photos(data: DataSettings) -> int:
+    """Photos with objects in the training split: the pictures of one epoch.
+
+    Raises:
+        InputError: The recipe names no split, or it holds no such photo.
+    """
+    from models.data.pool import PhotoPool
+    from toolkit.split import read_split
+
+    if data.train is None:
+        raise InputError("data.train: no split to train on; add --set data.train=FOLDER")
+    return len(PhotoPool(read_split(data.train), data.source_power).records)
+
+
+def build_task(
+    name: str | Path, overrides: Sequence[str] = (), *, pretrained: bool = True
+) -> tuple[TrainingTask, Schedule, str]:
     """Build what a recipe describes.
 
     Args:
         name: A recipe file, or the name of a packaged recipe.
         overrides: ``section.key=value`` each.
+        pretrained: Whether to load the recipe's ``backbone_weights``; a run that goes on needs none.
 
     Returns:
         The task, its schedule, and the recipe's name (the file's stem).
@@ -33,6 +57,10 @@ def build_task(name: str | Path, overrides: Sequence[str] = ()) -> tuple[Trainin
         InputError: The recipe, its data or its frozen network cannot be used.
     """
     recipe = read_recipe(name, overrides)
+    if recipe.schedule.epochs is not None:
+        recipe = recipe.model_copy(update={"schedule": recipe.schedule.in_steps(count_photos(recipe.data))})
+    if not pretrained and not isinstance(recipe, ProposalRecipe):
+        recipe = recipe.model_copy(update={"backbone_weights": None})
     schedule = build_schedule(recipe.schedule)
     stem = find_recipe(name).stem
     if isinstance(recipe, OneClickRecipe):

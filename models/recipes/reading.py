@@ -58,6 +58,42 @@ def apply_override(settings: dict[str, Any], override: str) -> None:
         raise InputError(f"--set {override}: the value is no YAML ({error})") from error
 
 
+def load_settings(path: Path, below: Sequence[Path] = ()) -> dict[str, Any]:
+    """A recipe file's settings, on top of those of the recipe that its key ``extends`` names.
+
+    Args:
+        path: The file.
+        below: Files that extend this one.
+
+    Raises:
+        InputError: A file is no YAML mapping, is missing, or extends itself.
+    """
+    if path.resolve() in below:
+        raise InputError(f"{path}: extends itself; take the key extends out of one of the recipes")
+    try:
+        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: no YAML ({error})") from error
+    if not isinstance(settings, dict):
+        raise InputError(f"{path}: expected a mapping with the keys task, model, data, schedule")
+    base = settings.pop("extends", None)
+    if base is None:
+        return settings
+    beside = path.parent / str(base)
+    found = beside if beside.is_file() else find_recipe(str(base))
+    return merged(load_settings(found, [*below, path.resolve()]), settings)
+
+
+def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """``base`` with ``changes``: sections are merged key by key, all else is replaced."""
+    result = dict(base)
+    for key, value in changes.items():
+        here = result.get(key)
+        both = isinstance(here, dict) and isinstance(value, dict)
+        result[key] = merged(here, value) if both else value  # type: ignore[arg-type]  # both are mappings
+    return result
+
+
 def read_recipe(
     name: str | Path, overrides: Sequence[str] = ()
 ) -> OneClickRecipe | ProposalRecipe | VerificationRecipe:
@@ -67,12 +103,7 @@ def read_recipe(
         InputError: The file is no YAML mapping, or a key is unknown, missing or ill-typed: each is named.
     """
     path = find_recipe(name)
-    try:
-        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: no YAML ({error})") from error
-    if not isinstance(settings, dict):
-        raise InputError(f"{path}: expected a mapping with the keys task, model, data, schedule")
+    settings = load_settings(path)
     for override in overrides:
         apply_override(settings, override)
     try:

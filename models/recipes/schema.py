@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Strict(BaseModel):
@@ -46,6 +47,8 @@ class DataSettings(Strict):
         source_power: See :class:`models.data.pool.PhotoPool`.
         crops: Stages of the crop size.
         clicked_objects: Objects clicked per picture, at most.
+        single_click_probability: Of one click on an object; two to five share the rest.
+        mask_stride: Pixels per cell at which 1C-DSN's masks are compared (paper: 4).
     """
 
     train: Path | None = None
@@ -54,19 +57,26 @@ class DataSettings(Strict):
     source_power: float = 0.7
     crops: tuple[CropStage, ...] = (CropStage(size=320, until=1.0),)
     clicked_objects: int = 10
+    single_click_probability: float = Field(default=0.6, ge=0, le=1)
+    mask_stride: Literal[1, 2, 4] = 2
     composer: ComposerSettings = ComposerSettings()
 
 
 class ScheduleSettings(Strict):
-    """Length and rate of the run; see :class:`toolkit.training.Schedule`."""
+    """Length and rate of the run; see :class:`toolkit.training.Schedule`.
 
-    steps: int
+    The length is given in ``steps``, or in ``epochs``: as many pictures as the training split has photos with
+    objects. ``milestones`` are in the same unit as the length.
+    """
+
+    steps: int | None = None
+    epochs: float | None = Field(default=None, gt=0)
     batch_size: int
     lr: float
     weight_decay: float = 0.05
     warmup_steps: int = 500
     decay: Literal["cosine", "step", "constant"] = "cosine"
-    milestones: tuple[int, ...] = ()
+    milestones: tuple[float, ...] = ()
     gamma: float = 0.1
     final_lr_fraction: float = 0.01
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
@@ -83,6 +93,28 @@ class ScheduleSettings(Strict):
     eval_every: int | None = None
     log_every: int = 20
 
+    @model_validator(mode="after")
+    def _one_length(self) -> ScheduleSettings:
+        if (self.steps is None) == (self.epochs is None):
+            raise ValueError("expected either steps or epochs; take one back with --set schedule.epochs=null")
+        length = self.steps if self.epochs is None else self.epochs
+        if length is not None and any(not 0 < milestone <= length for milestone in self.milestones):
+            unit = "steps" if self.epochs is None else "epochs"
+            raise ValueError(f"milestones: expected {unit} above 0 and up to {length:g}, as the length is")
+        return self
+
+    def in_steps(self, photos: int) -> ScheduleSettings:
+        """The same with its length and milestones in steps, for a split of so many photos with objects."""
+        if self.epochs is None:
+            return self
+        per_epoch = photos / self.batch_size
+        changes = {
+            "epochs": None,
+            "steps": max(math.ceil(self.epochs * per_epoch), 1),
+            "milestones": tuple(max(round(milestone * per_epoch), 1) for milestone in self.milestones),
+        }
+        return self.model_copy(update=changes)
+
 
 class CriterionSettings(Strict):
     """Weights of 1C-DSN's losses; see :class:`models.one_click.criterion.CriterionConfig`."""
@@ -93,13 +125,21 @@ class CriterionSettings(Strict):
     mask_weight: float = 1.0
     masks_per_image: int = 120
     masks_per_object: int = 16
+    masks_in_all: int | None = None
 
 
 class OneClickRecipe(Strict):
-    """Train 1C-DSN. ``model`` holds arguments of :class:`models.one_click.OneClickConfig`."""
+    """Train 1C-DSN. ``model`` holds arguments of :class:`models.one_click.OneClickConfig`.
+
+    Attributes:
+        backbone_weights: Folder or hub id of pretrained weights for the backbone; None starts from scratch.
+        init_from: Folder of the whole network's weights to start from, such as another recipe's final ones.
+    """
 
     task: Literal["one-click"]
     description: str = ""
+    backbone_weights: str | None = None
+    init_from: Path | None = None
     model: dict[str, Any] = Field(default_factory=dict)
     data: DataSettings = DataSettings()
     criterion: CriterionSettings = CriterionSettings()
@@ -121,6 +161,7 @@ class VerificationRecipe(Strict):
     """Train PVM on a frozen 1C-DSN. ``model`` holds arguments of :class:`models.pvm.VerificationConfig`.
 
     Attributes:
+        backbone_weights: Folder or hub id of pretrained weights for the patches' backbone.
         margin: Distance beyond which a pair of unlike objects costs nothing.
         objects: Objects per picture, at most; all their pairs are learned from.
         elsewhere: Points per picture beside all objects, whose masks stand for false proposals.
@@ -128,6 +169,7 @@ class VerificationRecipe(Strict):
 
     task: Literal["pvm"]
     description: str = ""
+    backbone_weights: str | None = None
     one_click: Path | None = None
     model: dict[str, Any] = Field(default_factory=dict)
     data: DataSettings = DataSettings()

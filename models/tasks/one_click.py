@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from models.backbones.weights import load_backbone_weights
 from models.data.one_click_samples import OneClickBatch, OneClickSample, collate, make_sample
 from models.one_click import OneClickConfig, OneClickModel
 from models.one_click.criterion import CriterionConfig, OneClickCriterion
@@ -21,14 +22,18 @@ class OneClickTask:
     def __init__(self, recipe: OneClickRecipe) -> None:
         self.recipe = recipe
         torch.manual_seed(recipe.schedule.seed)
-        self.model: nn.Module = OneClickModel(OneClickConfig(**recipe.model))
+        network = OneClickModel(OneClickConfig(**recipe.model))
+        if recipe.backbone_weights is not None:
+            load_backbone_weights(network.backbone, recipe.backbone_weights)
+        self.model: nn.Module = network
         self.criterion = OneClickCriterion(CriterionConfig(**recipe.criterion.model_dump()))
         self.stream = PictureStream(recipe.data, recipe.schedule)
 
     def sample(self, index: int) -> OneClickSample:
         """A picture with its clicked objects."""
         canvas, rng = self.stream.picture(index)
-        return make_sample(canvas, rng, self.recipe.data.clicked_objects)
+        data = self.recipe.data
+        return make_sample(canvas, rng, data.clicked_objects, data.mask_stride, data.single_click_probability)
 
     def collate(self, samples: list[OneClickSample]) -> OneClickBatch:
         """Stack samples."""

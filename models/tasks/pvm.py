@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.backbones.weights import load_backbone_weights
 from models.data.composer import FIRST_PASTED_GROUP
 from models.data.group_samples import GroupBatch, GroupSample, collate_groups, make_group_sample
 from models.losses import contrastive_loss
@@ -28,9 +29,10 @@ class VerificationTask:
         torch.manual_seed(recipe.schedule.seed)
         self.frozen = load_frozen(recipe.one_click)
         channels = self.frozen.config.pyramid_channels
-        self.model: nn.Module = VerificationModel(
-            VerificationConfig(feature_channels=channels, **recipe.model)
-        )
+        network = VerificationModel(VerificationConfig(feature_channels=channels, **recipe.model))
+        if recipe.backbone_weights is not None:
+            load_backbone_weights(network.backbone, recipe.backbone_weights)
+        self.model: nn.Module = network
         self.stream = PictureStream(recipe.data, recipe.schedule)
 
     def sample(self, index: int) -> GroupSample:

@@ -24,6 +24,8 @@ class PictureStream:
     def __init__(self, data: DataSettings, schedule: ScheduleSettings) -> None:
         if data.train is None:
             raise InputError("data.train: no split to train on; add --set data.train=FOLDER")
+        if schedule.steps is None:
+            raise InputError("schedule.steps: the length must be in steps here")
         self.data = data
         self.seed = schedule.seed
         self.batch_size = schedule.batch_size
