@@ -26,6 +26,9 @@ from models.one_click.model import OneClickModel
 # since the box is a guess.
 BOX_GROWTH = 0.2
 BOX_MARGIN = 2
+# Where in its cell, in pixels, a mask's value lies. The masks to learn are sampled at every fourth pixel from
+# the third on (or from the second at stride 2, which interpolation makes the same): at those pixels' centres.
+CELL_PLACE = 2.5
 # Pieces of a mask smaller than this part of the largest one are specks.
 SMALLEST_PIECE = 0.1
 
@@ -98,14 +101,14 @@ class FoundObject:
 
     def value_at(self, x: float, y: float) -> float:
         """The logit at a pixel, bilinear; -inf outside the window."""
-        column, row = x / MASK_STRIDE - 0.5 - self.left, y / MASK_STRIDE - 0.5 - self.top
         h, w = self.logits.shape
-        if not (-1 < row < h and -1 < column < w):
+        column, row = x / MASK_STRIDE - self.left, y / MASK_STRIDE - self.top
+        if not (0 <= row < h and 0 <= column < w):
             return -np.inf
         point = cv2.remap(
             self.logits,
-            np.array([[column]], np.float32),
-            np.array([[row]], np.float32),
+            np.array([[column - CELL_PLACE / MASK_STRIDE]], np.float32),
+            np.array([[row - CELL_PLACE / MASK_STRIDE]], np.float32),
             cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_REPLICATE,
         )
@@ -121,10 +124,11 @@ class FoundObject:
         y2 = min(int(np.ceil((self.top + h) * MASK_STRIDE / scale)), height)
         if x2 <= x1 or y2 <= y1:
             return full
-        step = scale / MASK_STRIDE  # pixel (x + 0.5) of the photo lies at cell (x + 0.5) · step - 0.5
-        matrix = np.array(
-            [[step, 0, (x1 + 0.5) * step - 0.5 - self.left], [0, step, (y1 + 0.5) * step - 0.5 - self.top]]
-        )
+        # from pixels of the photo to cells of the window, both counted from the first one's centre
+        step = scale / MASK_STRIDE
+        column = ((x1 + 0.5) * scale - CELL_PLACE) / MASK_STRIDE - self.left
+        row = ((y1 + 0.5) * scale - CELL_PLACE) / MASK_STRIDE - self.top
+        matrix = np.array([[step, 0, column], [0, step, row]])
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         values = cv2.warpAffine(
             self.logits, matrix, (x2 - x1, y2 - y1), flags=flags, borderMode=cv2.BORDER_REPLICATE

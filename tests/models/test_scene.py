@@ -273,7 +273,9 @@ def test_nothing_found() -> None:
 
 def test_a_mask_between_the_pixels_is_nothing() -> None:
     logits = np.full((4, 4), -1.0)
-    logits[1, 1] = 0.1  # positive at the cell's middle, (6, 6), but not a quarter of a cell beside it
+    logits[1, 1] = (
+        0.1  # positive at the cell's place, (6.5, 6.5), but not at 7 and at 5, where pixels 3 and 2 lie
+    )
     scene = scripted_scene(found(logits))
     assert scene.segment([Click(3, 3)]) is None
     assert scene.segment_each([Click(3, 3)]) == [None]
@@ -281,7 +283,7 @@ def test_a_mask_between_the_pixels_is_nothing() -> None:
     logits[1, 1] = 1.0
     answer = scripted_scene(found(logits)).segment([Click(3, 3)])
     assert answer is not None
-    assert np.argwhere(answer.mask).tolist() == [[2, 2], [2, 3], [3, 2], [3, 3]]
+    assert np.argwhere(answer.mask).tolist() == [[2, 3], [3, 2], [3, 3]]  # 0.625² < 1/2 < 0.625 · 0.875
 
 
 def block(top: int, left: int, height: int, width: int) -> FoundObject:

@@ -104,7 +104,7 @@ def dense_locations(network: OneClickModel, image: Tensor, clicks: Points) -> di
 
 def bilinear(logits: np.ndarray, x: float, y: float) -> float:
     """Value at a pixel of a map at stride 4, the border repeated."""
-    row, column = y / 4 - 0.5, x / 4 - 0.5
+    row, column = (y - 2.5) / 4, (x - 2.5) / 4
     top, left = int(np.floor(row)), int(np.floor(column))
     value = 0.0
     for r, weight_r in ((top, 1 - row + top), (top + 1, row - top)):

@@ -17,30 +17,47 @@ def rectangle(top: int = 0, left: int = 0, clicks: tuple = ()) -> FoundObject:
     return FoundObject(logits, top, left, 0.5, clicks)
 
 
-# Near a corner cell of +1 among three of -1, the bilinear value is 2uv - 1, with u and v the weights of that
-# cell's column and row: positive where uv > 1/2. A few pixels (row, column from the corner) are rounded off.
-ROUNDED = {
-    2.0: [],  # pixels 1 and 3 network pixels off: 0.75² > 1/2
-    1.0: [(0, 0)],  # 0.5 px off both sides: 0.625² < 1/2, but 0.625 · 0.875 > 1/2
-    0.5: [(0, 0), (0, 1), (1, 0), (0, 2), (2, 0), (1, 1)],  # weights 0.5625, 0.6875, 0.8125, 0.9375
-}
-
-
+# A cell's value lies in the middle of its third pixel, 2.5 px from its corner; so the line between +1 and -1
+# runs half a pixel behind the cell's border. Near a corner the bilinear value is 2uv - 1, with u and v the
+# weights of the positive cell's column and row: where uv <= 1/2, pixels (row, column from it) are rounded off.
 @pytest.mark.parametrize("scale", [0.5, 1.0, 2.0])
 @pytest.mark.parametrize(("top", "left"), [(0, 0), (3, 4)])
 def test_a_rectangle_of_cells_lands_on_its_pixels(scale: float, top: int, left: int) -> None:
-    height, width = 120, 160
-    # network pixels [4 (left + 1), 4 (left + 6)) and [4 (top + 2), 4 (top + 5)), over the scale
-    x1, x2 = int(4 * (left + 1) / scale), int(4 * (left + 6) / scale)
-    y1, y2 = int(4 * (top + 2) / scale), int(4 * (top + 5) / scale)
-    expected = np.zeros((height, width), bool)
+    # the rectangle's x1, x2, y1, y2 in pixels of the network
+    sides = np.array([4 * (left + 1), 4 * (left + 6), 4 * (top + 2), 4 * (top + 5)])
+    expected = np.zeros((120, 160), bool)
+    if scale == 1:
+        # the centres of the first pixel and of the first one behind lie on the line: zero, so outside
+        x1, x2, y1, y2 = sides + np.array([1, 0, 1, 0])
+        rounded = {"first": [], "last": []}  # the next are a pixel from the line: 0.75² > 1/2
+    elif scale == 2:
+        # pixels of 2 network pixels: the first centres lie half a pixel inside the line, the last 1.5
+        x1, x2, y1, y2 = sides // 2
+        rounded = {"first": [(0, 0)], "last": []}  # 0.625² < 1/2 < 0.625 · 0.875
+    else:
+        # pixels of half a network pixel: the line lies one of them further
+        x1, x2, y1, y2 = sides * 2 + 1
+        corner = [(0, 0), (0, 1), (1, 0), (0, 2), (2, 0), (1, 1)]  # weights 0.5625, 0.6875, 0.8125, 0.9375
+        rounded = {"first": corner, "last": corner}
     expected[y1:y2, x1:x2] = True
-    for row, column in ROUNDED[scale]:
-        for y in (y1 + row, y2 - 1 - row):
-            expected[y, [x1 + column, x2 - 1 - column]] = False
-    mask = rectangle(top, left).mask(height, width, scale)
+    for row, column in rounded["first"]:
+        expected[y1 + row, x1 + column] = False
+    for row, column in rounded["last"]:
+        expected[y2 - 1 - row, [x1 + column, x2 - 1 - column]] = False
+        expected[y1 + row, x2 - 1 - column] = False
+    mask = rectangle(top, left).mask(120, 160, scale)
     assert mask.dtype == bool
     assert np.array_equal(mask, expected)
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.0, 2.0])
+def test_masks_lie_where_they_were_learned(scale: float) -> None:
+    """A slope whose zero lies at x = 30.5, sampled as training samples masks, is found there again."""
+    slope = np.arange(64, dtype=np.float32) + 0.5 - 30.5  # of each pixel's centre
+    learned = np.tile(slope[2::4], (16, 1))
+    mask = FoundObject(learned, 0, 0, 0.5, ()).mask(round(64 / scale), round(64 / scale), scale)
+    centres = (np.arange(mask.shape[1]) + 0.5) * scale
+    assert np.array_equal(mask[20], centres > 30.5)
 
 
 @pytest.mark.parametrize("scale", [0.37, 0.8, 1.3, 2.0])
@@ -52,7 +69,7 @@ def test_masks_equal_scipy_at_any_scale(
     found = FoundObject(logits, 2, 3, 0.5, ())
     height, width = round(60 / scale), round(70 / scale)  # the window ends inside the photo
     rows, columns = np.indices((height, width))
-    y, x = (rows + 0.5) * scale / 4 - 0.5 - 2, (columns + 0.5) * scale / 4 - 0.5 - 3
+    y, x = ((rows + 0.5) * scale - 2.5) / 4 - 2, ((columns + 0.5) * scale - 2.5) / 4 - 3
     values = ndimage.map_coordinates(logits, [y, x], order=1, mode="nearest")
     window = (np.floor(12 / scale) <= columns) & (columns < np.ceil(52 / scale))
     window &= (np.floor(8 / scale) <= rows) & (rows < np.ceil(56 / scale))
@@ -90,11 +107,13 @@ def test_coverage_is_the_sigmoid_in_a_whole_map() -> None:
 
 def test_value_at() -> None:
     found = FoundObject(np.array([[1.0, 3.0], [5.0, 11.0]], np.float32), 2, 3, 0.5, ())
-    assert found.value_at(14, 10) == 1  # the middle of cell (2, 3)
-    assert found.value_at(16, 10) == 2  # halfway to the next
-    assert found.value_at(16, 12) == 5  # where four meet: (1 + 3 + 5 + 11) / 4
-    assert found.value_at(17, 13) == pytest.approx((1 + 3 * 3 + 3 * 5 + 9 * 11) / 16)
+    assert found.value_at(14.5, 10.5) == 1  # the place of cell (2, 3)
+    assert found.value_at(16.5, 10.5) == 2  # halfway to the next
+    assert found.value_at(16.5, 12.5) == 5  # where four meet: (1 + 3 + 5 + 11) / 4
+    assert found.value_at(17.5, 13.5) == pytest.approx((1 + 3 * 3 + 3 * 5 + 9 * 11) / 16)
     assert found.value_at(12, 8) == 1  # the window's corner repeats its cell
+    assert found.value_at(19.99, 15.99) == 11
+    assert found.value_at(20, 10) == found.value_at(11.99, 10) == -np.inf
     assert found.value_at(12, 30) == found.value_at(3, 10) == -np.inf
 
 
