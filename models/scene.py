@@ -11,7 +11,7 @@ from models.one_click.finder import FoundObject
 from models.proposing import grid_points, group_by_similarity, without_duplicates
 from models.view import PhotoView, SelectionModels
 from toolkit.clicks import Click
-from toolkit.errors import InputError
+from toolkit.errors import InputError, UnsupportedSystem
 from toolkit.masks import mask_box
 from toolkit.selection import Instance
 
@@ -87,6 +87,50 @@ class PhotoScene:
             return []
         return [i for i in instances if i is not None]
 
+    def propose_clicks(self, click: Click, limit: int = 100) -> list[tuple[Click, float]]:
+        """CPN's clicks on what is like the clicked object, with confidences; none is too low.
+
+        Args:
+            click: On the object.
+            limit: Most clicks.
+
+        Returns:
+            The best first, one per window (``single_window``); empty when nothing is under the click.
+
+        Raises:
+            UnsupportedSystem: The weights hold no CPN.
+        """
+        chosen = self._find([[click]])[0]
+        if chosen is None:
+            return []
+        view, initial = chosen
+        proposals = view.propose(initial, self._models.config.single_window, limit)
+        return [(self._click_at(p.x, p.y, view), p.confidence) for p in proposals]
+
+    def similarities(self, clicks: Sequence[Click]) -> np.ndarray:
+        """How like the object under click i the one under click j is, as IDS judges it after click i.
+
+        Returns:
+            float ``[N, N]``, 0–1; NaN where one of the two was not found.
+
+        Raises:
+            UnsupportedSystem: The weights hold no PVM.
+        """
+        if self._models.verification is None:
+            raise UnsupportedSystem("these weights hold no verification network (folder pvm)")
+        chosen = self._find([[click] for click in clicks])
+        result = np.full((len(clicks), len(clicks)), np.nan)
+        for view in self.views:
+            rows = [i for i, item in enumerate(chosen) if item is not None and item[0] is view]
+            if not rows:
+                continue
+            found = view.find([[self._point(click, view)] for click in clicks])
+            items = {i: item for i, item in enumerate(found) if item is not None}
+            places = {index: place for place, index in enumerate(items)}
+            alike = view.similarities(list(items.values()))  # [M, M]
+            result[np.ix_(rows, list(items))] = alike[[places[i] for i in rows]]
+        return result
+
     def propose(self, spacing: int = 48, least_score: float = 0.3, limit: int = 200) -> list[Instance]:
         """Everything worth asking about, with no click: similar objects share a group.
 
@@ -150,7 +194,10 @@ class PhotoScene:
         return click.x * view.scale, click.y * view.scale
 
     def _click(self, found: FoundObject, view: PhotoView) -> Click:
-        x, y = found.clicks[0]
+        return self._click_at(*found.clicks[0], view)
+
+    def _click_at(self, x: float, y: float, view: PhotoView) -> Click:
+        """A point of a view as a click on the photo."""
         return Click(
             min(x / view.scale, np.nextafter(self.width, 0)),
             min(y / view.scale, np.nextafter(self.height, 0)),

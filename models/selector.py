@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,6 +19,7 @@ from models.one_click import OneClickModel
 from models.one_click.finder import ObjectFinder
 from models.pvm import VerificationModel
 from models.scene import PhotoScene
+from models.variants import switches_of, with_network, with_settings, without_clicks
 from models.view import PhotoView, SelectionModels
 from toolkit.errors import InputError
 
@@ -85,6 +88,24 @@ class Selector:
             config or SelectionConfig(),
         )
         return cls(models, working_sizes)
+
+    @property
+    def switches(self) -> dict[str, bool | str]:
+        """How the networks are set; see :class:`toolkit.systems.VariableSystem`, also for what follows."""
+        return switches_of(self.models)
+
+    def with_selection(self, **settings: Any) -> Selector:
+        """The same selector with other parameters; see :func:`models.variants.with_settings`."""
+        config = with_settings(self.models.config, settings)
+        return Selector(replace(self.models, config=config), self.working_sizes)
+
+    def with_network(self, source: str) -> Selector:
+        """The same selector with the 1C-DSN, CPN or PVM of a folder."""
+        return Selector(with_network(self.models, source), self.working_sizes)
+
+    def without_clicks(self) -> Selector:
+        """The same selector, whose 1C-DSN does not see the clicks: they only filter what it finds."""
+        return Selector(without_clicks(self.models), self.working_sizes)
 
     @torch.no_grad()
     def encode(self, image: np.ndarray) -> PhotoScene:

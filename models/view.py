@@ -16,7 +16,7 @@ from models.cpn.model import ProposalMemory
 from models.ids import Accepted, Proposal, SelectionConfig, SelectionSteps, select_iteratively
 from models.one_click.finder import EncodedImage, FoundObject, ObjectFinder
 from models.pvm import VerificationModel
-from toolkit.errors import InputError
+from toolkit.errors import UnsupportedSystem
 
 Point = tuple[float, float]
 
@@ -76,7 +76,7 @@ class PhotoView:
     @cached_property
     def _memory(self) -> ProposalMemory:
         if self._models.proposals is None:
-            raise InputError(
+            raise UnsupportedSystem(
                 "these weights hold no click proposal network (folder cpn), so similar objects can't be found"
             )
         with torch.no_grad():
@@ -87,12 +87,18 @@ class PhotoView:
         """CPN's confidence ``[H / 4, W / 4]`` that a cell is the centre of an object like the exemplars."""
         memory = self._memory
         if self._models.proposals is None:
-            raise InputError("these weights hold no click proposal network (folder cpn)")
+            raise UnsupportedSystem("these weights hold no click proposal network (folder cpn)")
         return self._models.proposals.heatmap(memory, *self._coverage(exemplars)).sigmoid()
 
     def _propose(self, exemplars: Sequence[FoundObject], config: SelectionConfig) -> list[Proposal]:
         cells = config.window if config.rounds > 1 else config.single_window
-        peaks = find_peaks(self.heatmap(exemplars), cells, config.confidence)
+        return self._inside(find_peaks(self.heatmap(exemplars), cells, config.confidence))
+
+    def propose(self, exemplar: FoundObject, window: int, limit: int) -> list[Proposal]:
+        """CPN's clicks for one exemplar, however unsure, best first; ``window`` as for `find_peaks`."""
+        return self._inside(find_peaks(self.heatmap([exemplar]), window, 0.0))[:limit]
+
+    def _inside(self, peaks: Sequence[Proposal]) -> list[Proposal]:
         return [p for p in peaks if p.x < self.encoded.width and p.y < self.encoded.height]
 
     def _coverage(self, items: Sequence[FoundObject]) -> tuple[Tensor, Tensor]:

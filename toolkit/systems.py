@@ -59,7 +59,7 @@ class VerifyingScene(Scene, Protocol):
     def similarities(self, clicks: Sequence[Click]) -> np.ndarray:
         """Return float [N, N], 0–1: row i holds how like the object under click i those under all clicks are.
 
-        Rows and columns of clicks under which nothing was found are NaN.
+        NaN where one of the two was not found.
 
         Raises:
             UnsupportedSystem: the weights hold no network for it.
@@ -85,7 +85,7 @@ class System(Protocol):
 class VariableSystem(System, Protocol):
     """A system whose parts can be switched and replaced, one at a time, as ablations do.
 
-    `switches` says how it is set: names of columns of the published ablation tables, to True, False or a text.
+    `switches` says how it is set: columns of the published ablation tables, to True, False or a text.
     """
 
     @property

@@ -1,0 +1,158 @@
+"""Selectors that differ in one thing: what is switched changes, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from models.ids import SelectionConfig
+from models.selector import Selector
+from models.variants import CLICKS_OF_ONE_ROUND, with_settings
+from tests.helpers.networks import eager_one_click, random_cpn, random_pvm, save_selector
+from toolkit.clicks import Click
+from toolkit.errors import InputError, UnsupportedSystem
+from toolkit.systems import ProposingScene, VariableSystem, VerifyingScene
+
+CLICKS = [Click(40, 30), Click(150.5, 100.25), Click(96, 60)]
+
+
+@pytest.fixture(scope="module")
+def selector(tmp_path_factory: pytest.TempPathFactory) -> Selector:
+    folder = save_selector(tmp_path_factory.mktemp("selector"))
+    return Selector.load(folder, device="cpu", working_sizes=(192,))
+
+
+@pytest.fixture(scope="module")
+def image() -> np.ndarray:
+    return np.random.default_rng(1).integers(0, 256, (120, 192, 3)).astype(np.uint8)
+
+
+def test_it_answers_the_protocols(selector: Selector, image: np.ndarray) -> None:
+    scene = selector.encode(image)
+    assert isinstance(selector, VariableSystem)
+    assert isinstance(scene, ProposingScene)
+    assert isinstance(scene, VerifyingScene)
+
+
+def test_the_switches_by_the_columns_of_the_tables(selector: Selector) -> None:
+    assert selector.switches == {
+        "Backbone": "compact",
+        "Click embedding": True,
+        "IDS": True,
+        "PVM": True,
+        "L1 → L2 → L3": "1/4 → 1/8 → 1/16",
+        "Mask (CPN)": True,
+        "Query size": "3 × 3",
+        "Scale": True,
+        "Square": True,
+        "Mask (PVM)": True,
+    }
+    assert selector.with_selection(iterate=False).switches == {**selector.switches, "IDS": False}
+    assert selector.with_selection(verify=False).switches == {**selector.switches, "PVM": False}
+
+
+def test_settings_of_the_selection() -> None:
+    start = SelectionConfig(confidence=0.3)
+    assert with_settings(start, {}) == start
+    assert with_settings(start, {"verify": False, "rounds": 2}) == replace(start, verify=False, rounds=2)
+    once = replace(start, rounds=1, clicks_per_round=CLICKS_OF_ONE_ROUND)
+    assert with_settings(start, {"iterate": False}) == once
+    assert with_settings(start, {"iterate": True}) == start
+    with pytest.raises(InputError, match="no parameter 'round'"):
+        with_settings(start, {"round": 2})
+    with pytest.raises(InputError, match="verify is 3"):
+        with_settings(start, {"verify": 3})
+    with pytest.raises(InputError, match="confidence is 'high'"):
+        with_settings(start, {"confidence": "high"})
+
+
+def test_variants_have_fingerprints_of_their_own(selector: Selector) -> None:
+    variants = [selector, selector.with_selection(verify=False), selector.without_clicks()]
+    assert len({variant.fingerprint for variant in variants}) == 3
+    assert selector.with_selection(verify=True).fingerprint == selector.fingerprint
+
+
+def test_one_network_is_replaced(selector: Selector, tmp_path: Path) -> None:
+    random_cpn(seed=5, query_size=5).save_pretrained(tmp_path / "cpn")
+    random_pvm(seed=5, use_scale=False).save_pretrained(tmp_path / "pvm")
+    other = selector.with_network(str(tmp_path / "cpn"))
+    assert other.switches == {**selector.switches, "Query size": "5 × 5"}
+    assert other.models.finder is selector.models.finder
+    assert other.models.verification is selector.models.verification
+    other = selector.with_network(str(tmp_path / "pvm"))
+    assert other.switches == {**selector.switches, "Scale": False}
+    eager_one_click(seed=5).save_pretrained(tmp_path / "one-click")
+    other = selector.with_network(str(tmp_path / "one-click"))
+    assert other.models.proposals is selector.models.proposals
+    assert other.models.finder is not selector.models.finder
+
+
+def test_networks_that_do_not_fit(selector: Selector, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no network there"):
+        selector.with_network(str(tmp_path))
+    random_cpn(feature_channels=8).save_pretrained(tmp_path / "cpn")
+    with pytest.raises(InputError, match="16 channels"):
+        selector.with_network(str(tmp_path / "cpn"))
+
+
+def test_without_clicks_every_window_is_click_free(selector: Selector, image: np.ndarray) -> None:
+    network = selector.without_clicks().models.finder.model
+    rng = torch.Generator().manual_seed(0)
+    feature = torch.randn(1, network.config.pyramid_channels, 12, 16, generator=rng)
+    clicks = torch.zeros(1, 1, 12, 16)
+    clicks[0, 0, 5, 5] = 1
+    for heads, same in ((network.heads, True), (selector.models.finder.model.heads, False)):
+        clicked, free = heads(feature, clicks, 0), heads(feature, None, 0)
+        assert torch.equal(clicked.logits, free.logits) is same
+    assert selector.without_clicks().encode(image).segment([CLICKS[0]]) is not None
+
+
+def test_proposed_clicks_are_the_peaks_of_the_heatmap(selector: Selector, image: np.ndarray) -> None:
+    scene = selector.encode(image)
+    proposed = scene.propose_clicks(CLICKS[0], limit=7)
+    confidences = [confidence for _, confidence in proposed]
+    assert len(proposed) == 7
+    assert confidences == sorted(confidences, reverse=True)
+    (view,) = scene.views
+    (exemplar,) = view.find([[(CLICKS[0].x, CLICKS[0].y)]])
+    heatmap = view.heatmap([exemplar])[: 120 // 4, : 192 // 4]
+    click, best = proposed[0]
+    assert best == pytest.approx(heatmap.max().item())
+    assert heatmap[int(click.y // 4), int(click.x // 4)].item() == pytest.approx(best)
+
+
+def test_similarities_are_those_that_the_selection_uses(selector: Selector, image: np.ndarray) -> None:
+    scene = selector.encode(image)
+    alike = scene.similarities(CLICKS)
+    (view,) = scene.views
+    items = view.find([[(click.x, click.y)] for click in CLICKS])
+    for row, item in enumerate(items):
+        np.testing.assert_allclose(alike[row], view.similarity(item, [], items), atol=1e-3)
+
+
+def test_clicks_that_find_nothing_have_no_similarity(
+    selector: Selector, image: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = selector.encode(image)
+    (view,) = scene.views
+    find = view.find
+
+    def not_the_second(groups, avoid=()):
+        return [None if group[0][0] == CLICKS[1].x else find([group])[0] for group in groups]
+
+    monkeypatch.setattr(view, "find", not_the_second)
+    known = np.isfinite(scene.similarities(CLICKS))
+    assert known.tolist() == [[True, False, True], [False] * 3, [True, False, True]]
+    assert scene.propose_clicks(CLICKS[1]) == []
+
+
+def test_weights_without_the_network_say_so(selector: Selector, image: np.ndarray) -> None:
+    alone = Selector(replace(selector.models, proposals=None, verification=None), (192,)).encode(image)
+    with pytest.raises(UnsupportedSystem, match="folder pvm"):
+        alone.similarities(CLICKS)
+    with pytest.raises(UnsupportedSystem, match="folder cpn"):
+        alone.propose_clicks(CLICKS[0])
