@@ -19,7 +19,7 @@ def rectangle(top: int = 0, left: int = 0, clicks: tuple = ()) -> FoundObject:
 
 # A cell's value lies in the middle of its third pixel, 2.5 px from its corner; so the line between +1 and -1
 # runs half a pixel behind the cell's border. Near a corner the bilinear value is 2uv - 1, with u and v the
-# weights of the positive cell's column and row: where uv <= 1/2, pixels (row, column from it) are rounded off.
+# weights of the positive cell's column and row: where uv <= 1/2, pixels (row, column) are rounded off.
 @pytest.mark.parametrize("scale", [0.5, 1.0, 2.0])
 @pytest.mark.parametrize(("top", "left"), [(0, 0), (3, 4)])
 def test_a_rectangle_of_cells_lands_on_its_pixels(scale: float, top: int, left: int) -> None:
