@@ -64,6 +64,10 @@ class Aim:
         nearest = int(np.argmin((columns + 0.5 - x) ** 2 + (rows + 0.5 - y) ** 2))
         return replace(spot, x=float(columns[nearest]) + 0.5, y=float(rows[nearest]) + 0.5)
 
+    def spot(self, mask: np.ndarray, rng: np.random.Generator) -> Click:
+        """Return the click on an object, bool [H, W], not empty: on its deepest pixel, or near it."""
+        return self.move(center_click(mask), mask, rng)
+
     def _offset(self, radius: float, rng: np.random.Generator) -> np.ndarray:
         if not self.human:
             return rng.normal(0, self.jitter * radius, 2)
@@ -85,7 +89,7 @@ def object_click(mask: np.ndarray, jitter: float, rng: np.random.Generator) -> C
         jitter: see `Aim`.
         rng: the source of chance.
     """
-    return Aim(jitter).move(center_click(mask), mask, rng)
+    return Aim(jitter).spot(mask, rng)
 
 
 def piece_at(region: np.ndarray, click: Click) -> np.ndarray:

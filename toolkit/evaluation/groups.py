@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pycocotools import mask as coco_mask
 
+from toolkit.clicks import Click
 from toolkit.errors import InputError, UnsupportedSystem
-from toolkit.evaluation.clicking import object_click, random_of
+from toolkit.evaluation.clicking import Aim, random_of
 from toolkit.evaluation.coco_ap import (
     MAX_DETECTIONS,
     Detection,
@@ -126,12 +128,19 @@ def click_groups(scene: Scene, truth: PhotoTruth, jitter: float, seed: int) -> d
     groups = []
     for group, siblings in truth.groups().items():
         rng = random_of(seed, truth.record.id, group)
-        clickable = [sibling for sibling in siblings if not sibling.crowd]
-        target = clickable[int(rng.integers(len(clickable)))]
-        click = object_click(mask_of(target), jitter, rng)
+        target, click = clicked_sibling(siblings, Aim(jitter), rng)
         found = [found_entry(instance, truth) for instance in scene.select_similar(click)]
         groups.append({"group": group, "target": target.id, "click": [click.x, click.y], "found": found})
     return {"groups": groups}
+
+
+def clicked_sibling(
+    siblings: Sequence[ObjectTruth], aim: Aim, rng: np.random.Generator
+) -> tuple[ObjectTruth, Click]:
+    """Draw the member of a group that is clicked, no crowd, and its click."""
+    clickable = [sibling for sibling in siblings if not sibling.crowd]
+    target = clickable[int(rng.integers(len(clickable)))]
+    return target, aim.spot(mask_of(target), rng)
 
 
 def _nothing(group: int) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.errors import InputError
-from toolkit.evaluation.clicking import object_click, random_of
+from toolkit.evaluation.clicking import Aim, object_click, random_of
 from toolkit.evaluation.coco_ap import (
     MAX_DETECTIONS,
     Detection,
@@ -17,13 +17,13 @@ from toolkit.evaluation.coco_ap import (
     Truth,
     measure_precision_recall,
 )
-from toolkit.evaluation.photos import Protocol, measure_photos
+from toolkit.evaluation.photos import Protocol, measure_with_report
 from toolkit.evaluation.plots import one_click_figures
 from toolkit.evaluation.tables import one_click_tables
 from toolkit.evaluation.truth import PhotoTruth, mask_of
 from toolkit.masks import mask_to_rle, rle_iou
 from toolkit.metrics import SIZES, bootstrap_ratio, mean, mean_by_size, size_of
-from toolkit.report import Report, write_result
+from toolkit.report import write_result
 from toolkit.selection import Instance
 from toolkit.split import Split
 from toolkit.systems import Scene, System
@@ -62,35 +62,26 @@ def run_one_click(
     Raises:
         InputError: nothing in the split can be measured.
     """
-    if not 0 <= jitter < float("inf"):
-        raise InputError(f"jitter: expected a number of 0 or more, got {jitter}")
-    report = Report(
-        command="eval one-click",
-        split=str(split.root),
-        system=system.name,
-        seed=seed,
-        jitter=jitter,
-        limit=limit,
-    )
-
-    def measure(scene: Scene, truth: PhotoTruth) -> dict[str, Any]:
-        return click_each(scene, truth, jitter, seed)
-
-    protocol = Protocol(
-        name="one-click",
-        settings={"jitter": jitter, "seed": seed if jitter else None},
-        applies=lambda truth: bool(truth.objects_to_find()),
-        measure=measure,
-        nothing_found=lambda truth: {"objects": [_nothing(found.id) for found in truth.objects_to_find()]},
-    )
-    try:
-        results = measure_photos(protocol, split, system, out, report, limit=limit, seed=seed)
-    finally:
-        report.write(out / "report.json")
+    results = run_one_click_records(split, system, out, limit=limit, seed=seed, jitter=jitter)
     result, precision_recall = score_one_click(results, max_detections, seed)
     result = {"system": system.name, "jitter": jitter, **result}
     write_result(out, result, one_click_tables(result), one_click_figures(results, precision_recall))
     return result
+
+
+def run_one_click_records(
+    split: Split, system: System, out: Path, *, limit: int | None, seed: int, jitter: float
+) -> list[tuple[PhotoTruth, dict[str, Any]]]:
+    """Do the clicking of `run_one_click`; write records and report.json into `out`."""
+    aim = Aim(jitter)  # refuses what is no jitter
+    protocol = Protocol(
+        name="one-click",
+        settings={"jitter": aim.jitter, "seed": seed if jitter else None},
+        applies=lambda truth: bool(truth.objects_to_find()),
+        measure=lambda scene, truth: click_each(scene, truth, jitter, seed),
+        nothing_found=lambda truth: {"objects": [_nothing(found.id) for found in truth.objects_to_find()]},
+    )
+    return measure_with_report(protocol, split, system, out, limit=limit, seed=seed, jitter=jitter)
 
 
 def click_each(scene: Scene, truth: PhotoTruth, jitter: float, seed: int) -> dict[str, Any]:

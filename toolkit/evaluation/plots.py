@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from toolkit.evaluation.curves import Curve
     from toolkit.evaluation.groups import GroupScore
 
 # Rows of COCOeval's precision, IoU 0.50 … 0.95 in steps of 0.05.
@@ -75,6 +76,47 @@ def click_figures(curves: Mapping[str, np.ndarray]) -> dict[str, Figure]:
     axes.set_xticks(np.arange(1, 1 + max(len(ious) for ious in curves.values())))
     _finish(axes, "clicks", "mean IoU")
     return {"clicks": figure}
+
+
+def detection_figures(systems: Mapping[str, PrecisionRecall]) -> dict[str, Figure]:
+    """Return "detection": precision over recall at IoU 50 and 75 of each system (SimpSON, figure 4)."""
+    figure, panels = _two_axes()
+    for axes, name in zip(panels, ("IoU 50", "IoU 75"), strict=True):
+        for label, found in systems.items():
+            if found.curves is not None:
+                axes.plot(np.linspace(0, 1, 101), found.curves[_CURVES[name]], label=label)
+        axes.set_title(name)
+        _finish(axes, "recall", "precision")
+    return {"detection": figure}
+
+
+def curve_figure(curves: Mapping[str, Curve], recall: bool = True) -> Figure:
+    """Return curves by name, with the areas under them: precision over recall, else ROC."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5.5, 4.5), layout="constrained")
+    _draw_named(figure.subplots(), curves, recall)
+    return figure
+
+
+def pair_figures(over_false: Curve, over_recall: Curve) -> dict[str, Figure]:
+    """Return "verification": ROC, and precision over recall, of pairs."""
+    figure, (left, right) = _two_axes()
+    _draw_named(left, {"pairs": over_false}, recall=False)
+    left.plot([0, 1], [0, 1], ls=":", color="grey")
+    _draw_named(right, {"pairs": over_recall}, recall=True)
+    return {"verification": figure}
+
+
+def _draw_named(axes: Axes, curves: Mapping[str, Curve], recall: bool) -> None:
+    for name, curve in curves.items():
+        area = "–" if curve.area is None else f"{curve.area:.3f}"
+        axes.plot(curve.x, curve.y, label=f"{name} (area {area})")
+    axes.set_xlim(0, 1)
+    if recall:
+        _finish(axes, "recall", "precision")
+    else:
+        _finish(axes, "false positive rate", "true positive rate")
 
 
 def _two_axes() -> tuple[Figure, Sequence[Axes]]:

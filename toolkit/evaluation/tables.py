@@ -53,6 +53,40 @@ def group_tables(result: Mapping[str, Any]) -> str:
     return f"{text}\n\n{multi}\n"
 
 
+def detection_tables(result: Mapping[str, Any]) -> str:
+    """Return the table of `eval detection` (SimpSON, tables 1 and 2)."""
+    columns = {"AP": "ap", "AP_S": "ap_small", "AP_M": "ap_medium", "AP_L": "ap_large", "AR": "ar"}
+    rows = [
+        [result["backbone_baseline"], "", *(percent(result[f"baseline_{key}"]) for key in columns.values())],
+        [result["backbone"], "✓", *(percent(result[key]) for key in columns.values())],
+    ]
+    text = markdown_table(["backbone", "click embedding", *columns], rows)
+    text += f"\n\n{result['n']} objects, one click each, the same in both rows. COCO's sizes: small < 32², "
+    text += f"medium < 96² px; at most {result['max_detections']} masks per photo. "
+    return f"{text}Without click embedding: {result['baseline']}.\n"
+
+
+def proposal_tables(result: Mapping[str, Any]) -> str:
+    """Return the table of `eval proposals` (SimpSON, table 4)."""
+    columns = {"AUC-PR": "auc_pr", "precision": "precision", "recall": "recall", "F1": "f1"}
+    text = _main_row(result, columns, "groups")
+    text += f"\n\nPrecision, recall and F1 at confidence {result['confidence']:g}; 95 % intervals (bootstrap "
+    text += f"over photos): precision {_interval(result, 'precision')}, recall {_interval(result, 'recall')}."
+    return f"{text} At most {result['most_clicks']} clicks per exemplar.\n"
+
+
+def verification_tables(result: Mapping[str, Any]) -> str:
+    """Return the table of `eval verification`."""
+    columns = {
+        "AUC-ROC": "auc_roc", "AUC-PR": "auc_pr", "accuracy": "accuracy", "precision": "precision",
+        "recall": "recall", "false positives": "false_positive_rate",
+    }  # fmt: skip
+    text = _main_row(result, columns, "pairs")
+    text += f"\n\n{result['positives']} pairs are siblings. At similarity {result['similarity']:g}; siblings "
+    text += "and others weigh the same in the accuracy. "
+    return f"{text}Objects that were not found, and so not compared: {result['missed']}.\n"
+
+
 def click_tables(result: Mapping[str, Any]) -> str:
     """Return the tables of `eval clicks`: clicks to reach an IoU, and mean IoU per number of clicks."""
     nocs, nofs = ["noc_80", "noc_85", "noc_90"], ["nof_80", "nof_85", "nof_90"]
