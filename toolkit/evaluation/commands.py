@@ -6,8 +6,11 @@ from typing import Annotated
 
 import typer
 
+from toolkit.evaluation import method_commands
 from toolkit.evaluation.options import (
+    Human,
     Images,
+    Iterate,
     Jitter,
     Limit,
     MaxDetections,
@@ -15,11 +18,17 @@ from toolkit.evaluation.options import (
     Out,
     Seed,
     SplitPath,
+    Verify,
     load_system,
     say,
+    switched,
 )
 
 app = typer.Typer(no_args_is_help=True, help="Run an evaluation protocol on a split.")
+app.command("detection")(method_commands.detection)
+app.command("proposals")(method_commands.proposals)
+app.command("verification")(method_commands.verification)
+app.command("ablation")(method_commands.ablation)
 
 
 @app.command("one-click")
@@ -62,6 +71,8 @@ def groups(
     seed: Seed = 0,
     jitter: Jitter = 0.0,
     max_detections: MaxDetections = 100,
+    ids: Iterate = True,
+    pvm: Verify = True,
 ) -> None:
     """One click per group: all masks that come back against all siblings."""
     from toolkit.evaluation.groups import run_groups
@@ -70,7 +81,7 @@ def groups(
     data = read_split(split, images)
     result = run_groups(
         data,
-        load_system(ctx, system),
+        switched(load_system(ctx, system), ids, pvm),
         out,
         limit=limit,
         seed=seed,
@@ -94,9 +105,7 @@ def clicks(
         bool, typer.Option(help="Click missed pixels only, never wrong ones (SimpSON, figure 5).")
     ] = False,
     jitter: Jitter = 0.0,
-    human: Annotated[
-        bool, typer.Option(help="Click as far from the centre as people in a user study did.")
-    ] = False,
+    human: Human = False,
     repeats: Annotated[int, typer.Option(min=1, help="Times to click each object, for mean ± sd.")] = 1,
     ritm_nof: Annotated[
         bool, typer.Option("--ritm-nof", help="Count success with the last click as failure, as RITM does.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from toolkit.errors import InputError
+from toolkit.errors import InputError, UnsupportedSystem
 
 if TYPE_CHECKING:
     from toolkit.systems import System
@@ -30,6 +30,7 @@ Jitter = Annotated[
 MaxDetections = Annotated[
     int, typer.Option("--max-detections", min=1, help="Masks that count for AP and AR (COCO 100, LVIS 300).")
 ]
+Human = Annotated[bool, typer.Option(help="Click as far from the centre as people in a user study did.")]
 Iterate = Annotated[bool, typer.Option("--ids/--no-ids", help="Propose and verify in rounds (IDS).")]
 Verify = Annotated[bool, typer.Option("--pvm/--no-pvm", help="Verify what was proposed (PVM).")]
 
@@ -46,6 +47,21 @@ def load_system(ctx: typer.Context, name: str | None) -> System:
     if loader is None:
         raise InputError("--system: no systems are installed here; run the `declutter` command")
     return loader(name)
+
+
+def switched(system: System, iterate: bool, verify: bool) -> System:
+    """Return the system with IDS or PVM off, where asked.
+
+    Raises:
+        UnsupportedSystem: it has neither.
+    """
+    if iterate and verify:
+        return system
+    from toolkit.systems import VariableSystem
+
+    if not isinstance(system, VariableSystem):
+        raise UnsupportedSystem(f"{system.name}: has no IDS or PVM; leave --no-ids, --no-pvm out")
+    return system.with_selection(iterate=iterate, verify=verify)
 
 
 def say(result: Mapping[str, Any], keys: tuple[str, ...], out: Path) -> None:

@@ -90,6 +90,23 @@ def detection_figures(systems: Mapping[str, PrecisionRecall]) -> dict[str, Figur
     return {"detection": figure}
 
 
+def ablation_figures(
+    rows: Sequence[str], figures: Sequence[Mapping[str, float | None]], name: str
+) -> dict[str, Figure]:
+    """Return a figure under `name`: the figures of all rows of a table, as bars side by side."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(max(5.0, 1.2 * len(figures[0])), 4.5), layout="constrained")
+    axes = figure.subplots()
+    places, width = np.arange(len(figures[0])), 0.8 / len(rows)
+    for index, (label, values) in enumerate(zip(rows, figures, strict=True)):
+        heights = [np.nan if value is None else value for value in values.values()]
+        axes.bar(places + (index - (len(rows) - 1) / 2) * width, heights, width, label=label)
+    axes.set_xticks(places, list(figures[0]))
+    _finish(axes, "", "")
+    return {name: figure}
+
+
 def curve_figure(curves: Mapping[str, Curve], recall: bool = True) -> Figure:
     """Return curves by name, with the areas under them: precision over recall, else ROC."""
     from matplotlib.figure import Figure

@@ -1,0 +1,138 @@
+"""`declutter eval …`: the protocols of SimpSON's own parts. Imports stay inside the commands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from toolkit.evaluation.options import (
+    Human,
+    Images,
+    Jitter,
+    Limit,
+    MaxDetections,
+    Name,
+    Out,
+    Seed,
+    SplitPath,
+    load_system,
+    say,
+)
+
+
+def detection(
+    ctx: typer.Context,
+    split: SplitPath,
+    out: Out,
+    system: Name = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option(help="Weights trained without click embedding; else clicks are withheld from --system."),
+    ] = None,
+    images: Images = None,
+    limit: Limit = None,
+    seed: Seed = 0,
+    jitter: Jitter = 0.0,
+    max_detections: MaxDetections = 100,
+) -> None:
+    """One click per object, with and without click embedding: AP, AR, precision over recall."""
+    from toolkit.evaluation.detection import run_detection
+    from toolkit.split import read_split
+
+    data = read_split(split, images)
+    other = None if baseline is None else load_system(ctx, baseline)
+    result = run_detection(
+        data,
+        load_system(ctx, system),
+        out,
+        other,
+        limit=limit,
+        seed=seed,
+        jitter=jitter,
+        max_detections=max_detections,
+    )
+    say(result, ("n", "ap", "baseline_ap", "gain_ap", "ap_small", "ap_medium", "ap_large", "ar"), out)
+
+
+def proposals(
+    ctx: typer.Context,
+    split: SplitPath,
+    out: Out,
+    system: Name = None,
+    images: Images = None,
+    limit: Limit = None,
+    seed: Seed = 0,
+    jitter: Jitter = 0.0,
+    human: Human = False,
+    most: Annotated[int, typer.Option("--clicks", min=1, help="Most clicks per exemplar.")] = 100,
+    confidence: Annotated[
+        float, typer.Option(help="At which precision and recall are given besides the area.")
+    ] = 0.2,
+) -> None:
+    """Clicks proposed for one exemplar per group: area under precision over recall."""
+    from toolkit.evaluation.clicking import Aim
+    from toolkit.evaluation.proposals import run_proposals
+    from toolkit.split import read_split
+
+    aim, data = Aim(jitter, human), read_split(split, images)
+    loaded = load_system(ctx, system)
+    result = run_proposals(
+        data, loaded, out, aim=aim, limit=limit, seed=seed, most=most, confidence=confidence
+    )
+    say(result, ("n", "auc_pr", "precision", "recall", "f1"), out)
+
+
+def verification(
+    ctx: typer.Context,
+    split: SplitPath,
+    out: Out,
+    system: Name = None,
+    images: Images = None,
+    limit: Limit = None,
+    seed: Seed = 0,
+    jitter: Jitter = 0.0,
+    human: Human = False,
+    most: Annotated[int, typer.Option("--objects", min=2, help="Most objects per photo.")] = 40,
+    similarity: Annotated[
+        float, typer.Option(help="At which accuracy, precision and recall are given.")
+    ] = 0.5,
+) -> None:
+    """Pairs of objects: ROC, and precision over recall, of telling siblings from others."""
+    from toolkit.evaluation.clicking import Aim
+    from toolkit.evaluation.verification import run_verification
+    from toolkit.split import read_split
+
+    aim, data = Aim(jitter, human), read_split(split, images)
+    loaded = load_system(ctx, system)
+    result = run_verification(
+        data, loaded, out, aim=aim, limit=limit, seed=seed, most=most, similarity=similarity
+    )
+    say(result, ("n", "positives", "auc_roc", "auc_pr", "accuracy", "missed"), out)
+
+
+def ablation(
+    ctx: typer.Context,
+    table: Annotated[str, typer.Argument(help="table3 (IDS, PVM), table4 (CPN) or table5 (PVM) of SimpSON.")],
+    data: Annotated[Path, typer.Option(metavar="SPLIT", help="A split folder, or a COCO or LVIS JSON file.")],
+    out: Out,
+    system: Name = None,
+    variant: Annotated[
+        list[str] | None,
+        typer.Option(help="table4, table5: folder of a network trained another way; once per row."),
+    ] = None,
+    images: Images = None,
+    limit: Limit = None,
+    seed: Seed = 0,
+    jitter: Jitter = 0.0,
+    max_detections: MaxDetections = 100,
+) -> None:
+    """All rows of one of SimpSON's ablation tables."""
+    from toolkit.evaluation.ablation import Settings, run_ablation
+    from toolkit.split import read_split
+
+    settings = Settings(limit, seed, jitter, max_detections)
+    loaded = load_system(ctx, system)
+    run_ablation(table, read_split(data, images), loaded, out, variant or (), settings)
+    typer.echo((out / "table.md").read_text(encoding="utf-8"))
