@@ -8,16 +8,46 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from toolkit.training import TrainingTask
+    from toolkit.training import Schedule, TrainingTask
 
 
-def describe_first_batch(task: TrainingTask, batch_size: int) -> dict[str, float]:
-    """Build one batch and return its losses, training nothing."""
-    import torch
+def describe_schedule(schedule: Schedule) -> str:
+    """One line of how long and how fast a run learns."""
+    falls = ", ".join(str(step) for step in schedule.milestones)
+    decay = f"step ×{schedule.gamma:g} at {falls}" if schedule.decay == "step" else schedule.decay
+    return (
+        f"{schedule.steps} steps of {schedule.batch_size}, {schedule.optimizer} lr {schedule.lr:g}, "
+        f"{decay}, warm-up {schedule.warmup_steps}, weight decay {schedule.weight_decay:g}, "
+        f"precision {schedule.mixed_precision}"
+    )
 
-    batch = task.collate([task.sample(index) for index in range(batch_size)])
-    with torch.no_grad():
-        return {name: float(value) for name, value in task.losses(task.model, batch).items()}
+
+def duration(seconds: float) -> str:
+    """A duration in words that suit it."""
+    for size, unit in ((86400, "days"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def describe(task: TrainingTask, schedule: Schedule, crop: int) -> list[str]:
+    """The lines of ``--dry-run``."""
+    from models.dry_run import measure
+
+    found = measure(task, schedule, crop)
+    losses = ", ".join(f"{key} {value:.4g}" for key, value in found.losses.items())
+    part = "" if found.pictures == schedule.batch_size else f" (measured with {found.pictures} of them)"
+    step = f"{found.seconds_per_step:.2f} s a step of {schedule.batch_size}{part}"
+    making = f"{found.seconds_per_batch:.2f} s to make its pictures in one process"
+    whole = duration(found.seconds(schedule))
+    return [
+        f"schedule: {describe_schedule(schedule)}",
+        f"parameters: {found.trainable / 1e6:.2f} M learn, {found.frozen / 1e6:.2f} M do not",
+        f"work: {found.flops / 1e9:.1f} GFLOPs forward for a picture of {crop} px, with its losses",
+        f"first step: {losses}",
+        f"measured on {found.device}: {step}, {making}",
+        f"estimate: {whole} for {schedule.steps} steps with {schedule.workers} loader processes",
+    ]
 
 
 def train(
@@ -35,25 +65,36 @@ def train(
     seed: Annotated[int | None, typer.Option(min=0, help="Short for --set schedule.seed=…")] = None,
     workers: Annotated[int | None, typer.Option(min=0, help="Short for --set schedule.workers=…")] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Compute one batch's losses, then leave.")
+        bool, typer.Option("--dry-run", help="Print schedule, size, work and estimated time, then leave.")
     ] = False,
+    tracker: Annotated[
+        str | None, typer.Option(help="Also log to this tracker: tensorboard, wandb … (below OUT/tracking).")
+    ] = None,
 ) -> None:
     """Train a module or a compared system from a recipe; a stopped run goes on with --resume."""
-    from models.recipes import build_task
+    from models.recipes import build_task, find_recipe, read_recipe
+    from toolkit.training.checkpoints import list_checkpoints
 
     shortcuts = {"schedule.seed": seed, "schedule.workers": workers}
     given = [f"{key}={value}" for key, value in shortcuts.items() if value is not None]
-    task, schedule, name = build_task(recipe, [*settings, *given])
-    folder = out if out is not None else Path("runs") / name
+    described = read_recipe(recipe, [*settings, *given])
+    folder = out if out is not None else Path("runs") / find_recipe(recipe).stem
+    goes_on = resume and bool(list_checkpoints(folder / "checkpoints"))
+    task, schedule, name = build_task(recipe, [*settings, *given], pretrained=not (dry_run or goes_on))
     trainable = sum(weights.numel() for weights in task.model.parameters() if weights.requires_grad)
     typer.echo(f"{name}: {trainable / 1e6:.2f} M trainable parameters, {schedule.steps} steps → {folder}")
     if dry_run:
-        losses = describe_first_batch(task, schedule.batch_size)
-        typer.echo("one batch: " + ", ".join(f"{key} {value:.4g}" for key, value in losses.items()))
+        for line in describe(task, schedule, described.data.crops[-1].size):
+            typer.echo(line)
         return
+    from models.initial_weights import initial_weights
     from toolkit.training import fit
 
-    result = fit(task, schedule, folder, resume=resume, init_from=init_from, max_minutes=max_minutes)
+    source = init_from or getattr(described, "init_from", None)
+    start = None if source is None or goes_on else initial_weights(task.model, source)
+    result = fit(
+        task, schedule, folder, resume=resume, init_from=start, max_minutes=max_minutes, tracker=tracker
+    )
     state = f"weights in {result['final']}" if result["finished"] else "not finished: go on with --resume"
     scores = "".join(f", {key} {value:.4g}" for key, value in result["scores"].items())
     typer.echo(f"step {result['step']} of {schedule.steps} after {result['seconds']:.0f} s{scores}; {state}")

@@ -23,7 +23,8 @@ def build_schedule(settings: ScheduleSettings) -> Schedule:
     """
     if settings.steps is None:
         raise InputError("schedule.epochs: needs the training split's size; add --set data.train=FOLDER")
-    return Schedule(**settings.model_dump(exclude={"epochs"}))
+    given = settings.model_dump(exclude={"epochs", "milestones"})
+    return Schedule(**given, milestones=tuple(int(milestone) for milestone in settings.milestones))
 
 
 def count_photos(data: DataSettings) -> int:

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 
 class Strict(BaseModel):
@@ -93,6 +93,11 @@ class ScheduleSettings(Strict):
     eval_every: int | None = None
     log_every: int = 20
 
+    @field_validator("mixed_precision", mode="before")
+    @classmethod
+    def _no_is_a_word(cls, value: object) -> object:
+        return "no" if value is False else value  # YAML reads a bare no as false
+
     @model_validator(mode="after")
     def _one_length(self) -> ScheduleSettings:
         if (self.steps is None) == (self.epochs is None):
@@ -101,6 +106,8 @@ class ScheduleSettings(Strict):
         if length is not None and any(not 0 < milestone <= length for milestone in self.milestones):
             unit = "steps" if self.epochs is None else "epochs"
             raise ValueError(f"milestones: expected {unit} above 0 and up to {length:g}, as the length is")
+        if self.epochs is None and any(milestone % 1 for milestone in self.milestones):
+            raise ValueError("milestones: expected whole steps, as the length is in steps")
         return self
 
     def in_steps(self, photos: int) -> ScheduleSettings:

@@ -21,6 +21,7 @@ from toolkit.training.schedule import Schedule, lr_factor
 from toolkit.training.signals import StopRequest, TrainingInterrupted, catching_signals
 from toolkit.training.stream import batches
 from toolkit.training.task import TrainingTask
+from toolkit.training.trackers import tracker_options, tracking
 
 logger = logging.getLogger("toolkit.training")
 
@@ -33,6 +34,7 @@ def fit(
     resume: bool,
     init_from: str | Path | Mapping[str, torch.Tensor] | None = None,
     max_minutes: float | None = None,
+    tracker: str | None = None,
 ) -> dict[str, Any]:
     """Train `task.model` and save it to `out/final`.
 
@@ -47,6 +49,7 @@ def fit(
         resume: go on from the last checkpoint in `out`; where there is none, start.
         init_from: weights to start from (see `load_initial_weights`); not used when a checkpoint is resumed.
         max_minutes: save and leave after this long; None trains to the end.
+        tracker: accelerate's name of a tracker that also gets what log.jsonl gets, below `out/tracking`.
 
     Returns:
         step, finished, losses (means of the last logged steps), scores (of the last validation), best
@@ -65,7 +68,7 @@ def fit(
         raise InputError(
             f"{out}: holds checkpoints of an earlier run; add --resume to go on, or give another folder"
         )
-    accelerator = make_accelerator(schedule)
+    accelerator = make_accelerator(schedule, **tracker_options(tracker, out))
     if schedule.batch_size % accelerator.num_processes:
         raise InputError(
             f"schedule field batch_size: expected a multiple of the {accelerator.num_processes} processes, "
@@ -86,6 +89,7 @@ def fit(
 
     deadline = math.inf if max_minutes is None else started + 60 * max_minutes
     with (
+        tracking(accelerator, schedule),
         catching_signals() as stop,
         Progress(out / "log.jsonl", run.step, schedule.steps, accelerator.is_main_process) as progress,
     ):
@@ -141,12 +145,12 @@ def _train(run: TrainingRun, stop: StopRequest, deadline: float, progress: Progr
             if at_end or run.step % schedule.log_every == 0:
                 run.last_losses, seconds = means.take()
                 rate = schedule.lr * lr_factor(run.step - 1, schedule)
-                progress.record(run.step, {**run.last_losses, "lr": rate, "time": round(seconds, 4)})
+                _record(run, progress, {**run.last_losses, "lr": rate, "time": round(seconds, 4)})
 
             improved = False
             if at_end or _every(schedule.eval_every, run.step):
                 improved = run.evaluate()
-                progress.record(run.step, run.last_scores)
+                _record(run, progress, run.last_scores)
 
             now = time.monotonic()
             late = schedule.checkpoint_minutes and now - last_save >= 60 * schedule.checkpoint_minutes
@@ -159,6 +163,11 @@ def _train(run: TrainingRun, stop: StopRequest, deadline: float, progress: Progr
             if save:
                 run.save()
                 last_save = time.monotonic()
+
+
+def _record(run: TrainingRun, progress: Progress, figures: Mapping[str, float]) -> None:
+    progress.record(run.step, figures)
+    run.accelerator.log(dict(figures), step=run.step)
 
 
 def _every(period: int | None, step: int) -> bool:

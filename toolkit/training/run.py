@@ -183,13 +183,13 @@ def make_optimizer(groups: list[dict[str, Any]], schedule: Schedule) -> torch.op
     return kind(trainable, lr=schedule.lr, betas=schedule.betas)
 
 
-def make_accelerator(schedule: Schedule) -> Accelerator:
+def make_accelerator(schedule: Schedule, **options: Any) -> Accelerator:
     """Return accelerate's view of the devices and processes at hand, in the schedule's precision."""
     # accelerate keeps the first precision of a process for good; a second run may want another one.
     AcceleratorState._reset_state()
     # A step may leave a branch unused (no object in the batch): let DDP notice instead of waiting for it.
     handlers = [DistributedDataParallelKwargs(find_unused_parameters=True)]
-    accelerator = Accelerator(mixed_precision=schedule.mixed_precision, kwargs_handlers=handlers)
+    accelerator = Accelerator(mixed_precision=schedule.mixed_precision, kwargs_handlers=handlers, **options)
     if schedule.mixed_precision == "fp16" and accelerator.device.type == "cpu":
         raise InputError('schedule field mixed_precision: "fp16" needs a GPU; use "bf16" or "no" on a CPU')
     return accelerator

@@ -75,11 +75,17 @@ def test_epochs_count_photos_with_objects(tmp_path: Path) -> None:
         (["schedule.epochs=null"], "either steps or epochs"),
         (["schedule.epochs=0"], "greater than 0"),
         (["schedule.milestones=[15]"], "expected epochs above 0 and up to 14"),
+        (["schedule.epochs=null", "schedule.steps=90", "schedule.milestones=[1.5]"], "expected whole steps"),
     ],
 )
 def test_bad_lengths_are_named(overrides: list[str], said: str) -> None:
     with pytest.raises(InputError, match=said):
         read_recipe("cpn-paper", overrides)
+
+
+def test_no_is_a_precision_and_a_bare_word_of_yaml() -> None:
+    recipe = read_recipe("one-click-compact", ["schedule.mixed_precision=no"])
+    assert recipe.schedule.mixed_precision == "no"
 
 
 def test_epochs_need_a_split() -> None:
