@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,7 @@ import typer
 
 from toolkit.errors import InputError
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True, help="List and describe bundled and trained models.")
 
 BUNDLED = Path(__file__).parent / "bundled"
 
@@ -36,16 +37,65 @@ def list_models() -> None:
         typer.echo(f"{folder.name:12} {size:6.1f} MB  {card_summary(folder / 'README.md')}")
 
 
+def show_sizes(names: Sequence[str]) -> None:
+    """Print a line for each recipe's network."""
+    from models.sizes import recipe_size
+
+    typer.echo(f"{'recipe':30} {'parameters':>11} {'GFLOPs':>9}  published figures (percent)")
+    works: dict[str, list[str]] = {}
+    for name in names:
+        size = recipe_size(name)
+        works.setdefault(size.work, []).append(name)
+        line = f"{name:30} {size.parameters / 1e6:9.2f} M {size.flops / 1e9:9.1f}  {size.published}"
+        typer.echo(line.rstrip())
+    typer.echo("\nGFLOPs, a multiplication and an addition counting as two:")
+    for work, own in works.items():
+        typer.echo(f"  {work}: {', '.join(own)}")
+
+
+def show_recipe(name: str) -> None:
+    """Print the size of a recipe's network, part by part."""
+    from models.recipes import find_recipe, read_recipe
+    from models.sizes import recipe_size
+
+    size = recipe_size(name)
+    typer.echo(f"{find_recipe(name).stem}: {read_recipe(name).description}")
+    for part, count in size.parts.items():
+        typer.echo(f"{part:20} {count / 1e6:8.3f} M")
+    typer.echo(f"{'all':20} {size.parameters / 1e6:8.3f} M parameters")
+    typer.echo(f"{size.flops / 1e9:.1f} GFLOPs for {size.work}")
+    if size.published:
+        typer.echo(f"published: {size.published}")
+
+
 @app.command("show")
 def show(
-    name: Annotated[str, typer.Argument(help="A bundled network's name, or a folder that holds one.")],
+    name: Annotated[
+        str | None,
+        typer.Argument(help="A bundled network, a folder that holds one, or a recipe."),
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Show the networks of all packaged recipes.")] = False,
 ) -> None:
-    """Show a network's card and the parameters of each of its parts."""
+    """Show a network's parts, parameters and card; of a recipe also its FLOPs and the published figures."""
+    from models.recipes import recipe_names
+
+    if every:
+        show_sizes(recipe_names())
+        return
+    if name is None:
+        raise InputError("models show: expected the name of a network or recipe, or --all")
+    if name in recipe_names() or Path(name).suffix in (".yaml", ".yml"):
+        show_recipe(name)
+        return
     folder = Path(name) if Path(name).is_dir() else BUNDLED / name
     weights = folder / "model.safetensors"
     if not weights.is_file():
         known = ", ".join(sorted(path.parent.name for path in BUNDLED.glob("*/config.json")))
-        raise InputError(f"model '{name}': no such folder or bundled network; bundled are: {known or 'none'}")
+        recipes = ", ".join(recipe_names())
+        raise InputError(
+            f"model '{name}': no such folder, bundled network or recipe; bundled are: {known or 'none'}; "
+            f"recipes are: {recipes}"
+        )
     from safetensors import safe_open
 
     counts: dict[str, int] = {}

@@ -33,7 +33,11 @@ CHILD = """
 import contextlib, json, os, resource, sys, time
 {imports}
 def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    try:  # of this process alone: ru_maxrss starts with what the parent held, also after exec
+        with open("/proc/self/status") as status:
+            return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 start, start_cpu = time.perf_counter(), time.process_time()
 with contextlib.redirect_stdout(sys.stderr):
     opened = open_file(sys.argv[1])
