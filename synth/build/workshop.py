@@ -13,10 +13,12 @@ import cv2
 import numpy as np
 
 from synth.build.job import ATTEMPTS, Job
+from synth.compositing.compose import compose
 from synth.objects.donors import Donor, DonorBank, DonorFault
 from synth.objects.index import index_donors
 from synth.photos import load_photo, read_photos, regions_file
-from synth.scene import DrawDonor, Photo, Plan, SceneInstance, compose, plan_scene
+from synth.planning import DrawDonor, plan_scene
+from synth.scene import Photo, Plan, SceneInstance
 from synth.settings import settings_to_mapping
 from toolkit.data.merge import unify_categories
 from toolkit.errors import InputError

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
+from synth.compositing.compose import compose
 from synth.objects.donors import Donor
 from synth.placement import literal_peak
-from synth.scene import Photo, SceneInstance, compose, free_of_region, perspective_scale, plan_scene
+from synth.planning import perspective_scale, plan_scene
+from synth.scene import Photo, SceneInstance, free_of_region
 from synth.settings import SynthSettings, override
 from tests.helpers.scenes import GROUND, HEIGHT, WALL, WIDTH, region_map, shape_mask
 from toolkit.blending import BLENDS, PlacedMask
