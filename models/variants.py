@@ -90,6 +90,8 @@ def with_network(models: SelectionModels, source: str) -> SelectionModels:
         raise InputError(f"'{source}': expected a network for features of {needed} channels")
     if isinstance(network, ProposalModel):
         return replace(models, proposals=network)
+    if not isinstance(network, VerificationModel):
+        raise TypeError(f"expected a VerificationModel, got {type(network).__name__}")
     return replace(models, verification=network)
 
 

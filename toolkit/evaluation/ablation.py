@@ -53,8 +53,15 @@ class Table:
 
 
 def _groups(split: Split, system: System, out: Path, settings: Settings) -> dict[str, Any]:
-    shared = {"limit": settings.limit, "seed": settings.seed, "jitter": settings.jitter}
-    return run_groups(split, system, out / "groups", max_detections=settings.max_detections, **shared)
+    return run_groups(
+        split,
+        system,
+        out / "groups",
+        limit=settings.limit,
+        seed=settings.seed,
+        jitter=settings.jitter,
+        max_detections=settings.max_detections,
+    )
 
 
 def _proposals(split: Split, system: System, out: Path, settings: Settings) -> dict[str, Any]:

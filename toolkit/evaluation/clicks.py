@@ -179,7 +179,7 @@ def failures(ious: np.ndarray, target: float, ritm: bool = False) -> np.ndarray:
         ritm: count as RITM's program does, where an object that gets there with the very last click fails.
     """
     counted = ious[..., :-1] if ritm else ious
-    return ~(counted >= target).any(-1)
+    return np.asarray(~(counted >= target).any(-1))
 
 
 def score_clicks(results: Results, seed: int = 0, ritm_nof: bool = False) -> dict[str, Any]:

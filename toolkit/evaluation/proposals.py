@@ -61,7 +61,7 @@ def run_proposals(
     Raises:
         InputError: the split has no groups of two and more, or the system proposes no clicks.
     """
-    settings = {"seed": seed, "jitter": aim.jitter, "human": aim.human, "most_clicks": most}
+    settings: dict[str, Any] = {"seed": seed, "jitter": aim.jitter, "human": aim.human, "most_clicks": most}
     if most < 1:
         raise InputError(f"clicks: expected at least 1, got {most}")
     protocol = Protocol(

@@ -60,7 +60,7 @@ def run_verification(
     """
     if most < 2:
         raise InputError(f"objects: expected at least 2, got {most}")
-    settings = {"seed": seed, "jitter": aim.jitter, "human": aim.human, "most_objects": most}
+    settings: dict[str, Any] = {"seed": seed, "jitter": aim.jitter, "human": aim.human, "most_objects": most}
     protocol = Protocol(
         name="verification",
         settings=settings,
