@@ -181,4 +181,6 @@ def _describe(error: Exception) -> str:
 
 def main() -> NoReturn:
     """Entry point of the `declutter` command."""
+    # Before torch is loaded: its waiting threads spin otherwise, and starve on a machine with other work.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     sys.exit(run(sys.argv[1:]))
