@@ -110,13 +110,12 @@ def measure(
 
 def _flops_of_one(task: TrainingTask, index: int) -> int:
     from accelerate.utils import send_to_device
-    from torch.utils.flop_counter import FlopCounterMode
+
+    from models.flops import count_flops
 
     device = next(task.model.parameters()).device
     batch = send_to_device(task.collate([task.sample(index)]), device)
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        task.losses(task.model, batch)
-    return counter.get_total_flops()
+    return count_flops(lambda: task.losses(task.model, batch))
 
 
 def _typical(seconds: Sequence[float]) -> float:

@@ -1,0 +1,146 @@
+"""How large the recipes' networks are and how much they compute, counted without weights or memory."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from models.cpn import ProposalConfig, ProposalModel
+from models.flops import count_flops
+from models.one_click import OneClickConfig, OneClickModel
+from models.pvm import VerificationConfig, VerificationModel
+from models.pyramid import STRIDES
+from models.recipes import read_recipe, recipe_names
+from models.recipes.schema import OneClickRecipe, ProposalRecipe
+from toolkit.errors import InputError
+
+if TYPE_CHECKING:
+    from models.recipes.schema import VerificationRecipe
+
+SIDE = 1024  # pixels of the photo whose FLOPs are counted
+
+# Average precisions in percent. Sources: Entity Segmentation (Qi et al., 2021), class-agnostic AP of its R50;
+# SimpSON, tables 1 (LVIS), 2 (distractors), 3 and 4.
+PUBLISHED_FIGURES = {
+    "one-click-r50-panoptic": "Entity Segmentation: AP 28.3 plain, 29.8 (1x), 31.8 (3x)",
+    "one-click-r101-lvis": "SimpSON, LVIS: AP 35.5",
+    "one-click-r101-distractors": "SimpSON, distractors: AP 29.9",
+    "one-click-mit-b3-lvis": "SimpSON, LVIS: AP 38.5",
+    "one-click-mit-b3-distractors": "SimpSON, distractors: AP 32.2",
+    "one-click-swin-l-lvis": "SimpSON, LVIS: AP 40.2 (small 31.1, medium 59.0, large 35.1)",
+    "one-click-swin-l-distractors": "SimpSON, distractors: AP 34.0",
+    "cpn-paper": "SimpSON, clicks: AUC-PR 40.43",
+    "pvm-paper": "SimpSON, groups with IDS: AP 42.4, AR 49.7",
+}
+
+
+@dataclass(frozen=True)
+class NetworkSize:
+    """A network in figures.
+
+    Attributes:
+        name: Of the recipe.
+        parts: Parameters of each of its parts.
+        flops: Of the work; a multiplication and an addition count as two.
+        work: What the FLOPs are of.
+        published: What its authors reached, where known.
+    """
+
+    name: str
+    parts: dict[str, int]
+    flops: int
+    work: str
+    published: str
+
+    @property
+    def parameters(self) -> int:
+        """All of them."""
+        return sum(self.parts.values())
+
+
+def recipe_size(name: str) -> NetworkSize:
+    """Count a recipe's network.
+
+    Args:
+        name: A recipe file, or the name of a packaged one.
+
+    Raises:
+        InputError: There is no such recipe, or its frozen 1C-DSN is unknown.
+    """
+    recipe = read_recipe(name)
+    with torch.device("meta"):
+        if isinstance(recipe, OneClickRecipe):
+            network, work, run = _one_click(OneClickConfig(**recipe.model))
+        elif isinstance(recipe, ProposalRecipe):
+            network, work, run = _cpn(recipe)
+        else:
+            network, work, run = _pvm(recipe)
+        flops = count_flops(run)
+    parts: dict[str, int] = {}
+    for key, value in network.named_parameters():
+        parts[key.split(".")[0]] = parts.get(key.split(".")[0], 0) + value.numel()
+    return NetworkSize(name, parts, flops, work, PUBLISHED_FIGURES.get(name, ""))
+
+
+def all_sizes() -> list[NetworkSize]:
+    """Of every packaged recipe."""
+    return [recipe_size(name) for name in recipe_names()]
+
+
+def _one_click(config: OneClickConfig) -> tuple[nn.Module, str, Callable[[], Any]]:
+    network = OneClickModel(config).eval()
+    maps = [torch.zeros(1, 1, SIDE // stride, SIDE // stride) for stride in STRIDES]
+    work = f"a photo of {SIDE} px with clicks, one full pass"
+    return network, work, lambda: network(torch.zeros(1, 3, SIDE, SIDE), maps)
+
+
+def _cpn(recipe: ProposalRecipe) -> tuple[nn.Module, str, Callable[[], Any]]:
+    channels = frozen_channels(recipe.one_click)
+    network = ProposalModel(ProposalConfig(feature_channels=channels, **recipe.model)).eval()
+    pyramid = _pyramid(channels)
+    masks, boxes = torch.zeros(1, SIDE // 4, SIDE // 4), torch.zeros(1, 4)
+    work = f"one exemplar in a photo of {SIDE} px, its features given"
+    return network, work, lambda: network(pyramid, [masks], [boxes])
+
+
+def _pvm(recipe: VerificationRecipe) -> tuple[nn.Module, str, Callable[[], Any]]:
+    channels = frozen_channels(recipe.one_click)
+    network = VerificationModel(VerificationConfig(feature_channels=channels, **recipe.model)).eval()
+    image, feature = torch.zeros(3, SIDE, SIDE), _pyramid(channels)[0][0]
+    masks, boxes = torch.zeros(1, SIDE // 4, SIDE // 4), torch.zeros(1, 4)
+    return (
+        network,
+        "one object, its features given",
+        lambda: network(network.gather(image, feature, masks, boxes)),
+    )
+
+
+def _pyramid(channels: int) -> list[Tensor]:
+    return [torch.zeros(1, channels, SIDE // stride, SIDE // stride) for stride in STRIDES]
+
+
+def frozen_channels(source: Path | None) -> int:
+    """Pyramid channels of the 1C-DSN that a recipe names: of its folder, or of the recipe that will fill it.
+
+    Args:
+        source: The folder, such as ``runs/RECIPE/final``; None for the compact network.
+
+    Raises:
+        InputError: Neither is there.
+    """
+    if source is None:
+        return OneClickConfig().pyramid_channels
+    file = source / "config.json"
+    if file.is_file():
+        return int(json.loads(file.read_text(encoding="utf-8"))["pyramid_channels"])
+    if source.parent.name in recipe_names():
+        recipe = read_recipe(source.parent.name)
+        if isinstance(recipe, OneClickRecipe):
+            return OneClickConfig(**recipe.model).pyramid_channels
+    raise InputError(f"one_click: no 1C-DSN in {source}; train one first, then --set one_click=FOLDER")
