@@ -260,6 +260,7 @@ def train_regions(
     crop: Annotated[int, typer.Option(min=32, help="Side of the training crops, pixels.")] = 192,
     workers: Annotated[int, typer.Option(min=0, help="Processes that load photos.")] = 1,
     seed: Seed = 0,
+    init_from: Annotated[Path | None, typer.Option(help="Folder of weights to start from.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
     max_minutes: Annotated[
         float | None, typer.Option(min=0.0, help="Save and leave after this long.")
@@ -281,7 +282,7 @@ def train_regions(
         seed=seed,
         eval_every=max(steps // 8, 1),
     )
-    result = fit(task, schedule, out, resume=resume, max_minutes=max_minutes)
+    result = fit(task, schedule, out, resume=resume, init_from=init_from, max_minutes=max_minutes)
     scores = "".join(f", {name} {value:.3f}" for name, value in result["scores"].items())
     state = f"weights in {result['final']}" if result["finished"] else "not finished: go on with --resume"
     typer.echo(f"step {result['step']} of {steps}{scores}; {state}")

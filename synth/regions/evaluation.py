@@ -10,6 +10,7 @@ import numpy as np
 from synth.photos import open_regions, regions_file
 from synth.regions.labels import REGION_NAMES, UNKNOWN
 from toolkit.errors import InputError
+from toolkit.evaluation.tables import markdown_table, percent
 from toolkit.report import Report
 from toolkit.split import ImageRecord, Split
 
@@ -98,3 +99,27 @@ def _truth(split: Split, record: ImageRecord) -> np.ndarray:
     if path is None:
         raise InputError("it has no map of regions")
     return open_regions(path, record.height, record.width)
+
+
+def region_table(result: dict[str, Any]) -> str:
+    """The result as a Markdown table: mean, accuracy, and one column per class."""
+    names = [name for name in REGION_NAMES.values() if name != REGION_NAMES[UNKNOWN]]
+    header = ["photos", "mIoU", "pixel accuracy", *names]
+    values = [result["miou"], result["accuracy"], *(result[f"iou_{name}"] for name in names)]
+    return markdown_table(header, [[str(result["n"]), *map(percent, values)]]) + "\n"
+
+
+def plot_regions(result: dict[str, Any]) -> Any:
+    """A bar per class, as a matplotlib figure."""
+    from matplotlib.figure import Figure
+
+    names = [name for name in REGION_NAMES.values() if result.get(f"iou_{name}") is not None]
+    figure = Figure(figsize=(6, 3), layout="constrained")
+    axes = figure.subplots()
+    axes.bar(names, [result[f"iou_{name}"] for name in names])
+    axes.axhline(
+        result["miou"], linestyle="--", linewidth=1, color="grey", label=f"mean {result['miou']:.2f}"
+    )
+    axes.set(ylim=(0, 1), ylabel="intersection over union")
+    axes.legend()
+    return figure

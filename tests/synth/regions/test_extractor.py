@@ -162,3 +162,23 @@ def test_the_command_writes_maps_and_a_report(model, tmp_path, capsys):
     assert cached_regions(photos / "regions", record).read_bytes() == before
     assert run(["synth", "regions", str(photos), "--model", str(tmp_path / "none")]) == 2
     assert "not a Mask2Former" in capsys.readouterr().err
+
+
+def test_the_evaluation_command_writes_a_result(model, tmp_path):
+    import typer
+    from typer.testing import CliRunner
+
+    from synth.regions.evaluate_command import regions
+
+    alone = typer.Typer()
+    alone.command("regions")(regions)
+    photos = write_photos(tmp_path / "photos", count=2)
+    arguments = [str(photos), "--out", str(tmp_path / "out"), "--model", str(model), "--device", "cpu"]
+    assert CliRunner().invoke(alone, arguments, catch_exceptions=False).exit_code == 0
+    result = json.loads((tmp_path / "out" / "result.json").read_text())
+    assert result["n"] == 2
+    assert result["iou_sea"] is None
+    assert 0 <= result["iou_ground"] <= 1
+    assert "mIoU" in (tmp_path / "out" / "table.md").read_text()
+    assert (tmp_path / "out" / "regions.png").read_bytes().startswith(b"\x89PNG")
+    assert json.loads((tmp_path / "out" / "report.json").read_text())["unmapped_labels"] == ["blob"]
