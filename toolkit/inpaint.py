@@ -2,8 +2,8 @@
 
 A hole is filled with the piece of the same photo whose surroundings match the hole's best, and the copy's
 colours are bent until they meet the hole's edge (a membrane, as in Pérez et al., "Poisson image editing",
-SIGGRAPH 2003). Texture survives that way. Where nothing matches, or the hole is tiny, colours are diffused
-inwards (Telea, "An image inpainting technique based on the fast marching method", 2004).
+SIGGRAPH 2003). Texture survives that way. Where nothing matches, or the hole is tiny, the membrane alone
+carries the colours of the edge inwards.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ from scipy.sparse.linalg import splu
 
 from toolkit.errors import InputError
 
-TINY = 80  # pixels; smaller holes are diffused
-TELEA_RADIUS = 4.0  # pixels
+TINY = 80  # pixels; smaller holes have no texture to match
 SEARCH_SIDE = 640  # pixels; a larger search window is shrunk to this
 CANDIDATES = 12
 WORST_MATCH = 28.0  # grey levels, root mean square over the ring; beyond it diffusion looks better, …
@@ -85,10 +84,11 @@ def remove_objects(
 
 
 def _diffuse(window: np.ndarray, holes: np.ndarray) -> np.ndarray:
-    """Fill the holes of a window uint8 [h, w, 3] from their edges."""
-    if holes.all():
-        return window.copy()
-    return cv2.inpaint(np.ascontiguousarray(window), holes.astype(np.uint8), TELEA_RADIUS, cv2.INPAINT_TELEA)
+    """Fill the holes of a window uint8 [h, w, 3] smoothly from their edges."""
+    filled = window.copy()
+    colours = membrane(window.astype(np.float32), holes, ~holes)[holes]
+    filled[holes] = np.clip(np.rint(colours), 0, 255).astype(np.uint8)
+    return filled
 
 
 def _fill_from_match(
