@@ -241,16 +241,20 @@ def _only_one(data: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def stop_signals() -> Iterator[None]:
-    """Treat SIGTERM like Ctrl-C, so that nothing is left running."""
+    """Treat SIGTERM like Ctrl-C, so that nothing is left running.
+
+    SIGINT is set too: a shell starts what it puts into the background with SIGINT ignored.
+    """
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def wait_until_stopped(up: Running) -> None:
