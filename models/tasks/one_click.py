@@ -14,6 +14,7 @@ from models.one_click import OneClickConfig, OneClickModel
 from models.one_click.criterion import CriterionConfig, OneClickCriterion
 from models.recipes.schema import OneClickRecipe
 from models.tasks.samples import PictureStream
+from models.tasks.validation import one_click_score, photos_with_objects
 
 
 class OneClickTask:
@@ -28,6 +29,8 @@ class OneClickTask:
         self.model: nn.Module = network
         self.criterion = OneClickCriterion(CriterionConfig(**recipe.criterion.model_dump()))
         self.stream = PictureStream(recipe.data, recipe.schedule)
+        if recipe.data.val is not None:  # better now than after hours of training
+            photos_with_objects(recipe.data.val)
 
     def sample(self, index: int) -> OneClickSample:
         """A picture with its clicked objects."""
@@ -55,8 +58,6 @@ class OneClickTask:
         """One-click mIoU on a part of the validation split."""
         if self.recipe.data.val is None:
             return {}
-        from models.tasks.validation import one_click_score
-
         return one_click_score(model, self.recipe.data.val, self.recipe.data.val_images)
 
     def save(self, model: nn.Module, folder: Path) -> None:

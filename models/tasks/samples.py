@@ -18,12 +18,14 @@ class PictureStream:
     """The endless stream of composed pictures: picture ``index`` depends on the seed and the index only.
 
     Raises:
-        InputError: The recipe names no training split.
+        InputError: The recipe names no training split, or there is none of that name.
     """
 
     def __init__(self, data: DataSettings, schedule: ScheduleSettings) -> None:
         if data.train is None:
             raise InputError("data.train: no split to train on; add --set data.train=FOLDER")
+        if not data.train.exists():
+            raise InputError(f"data.train: '{data.train}' does not exist; give the folder of a split")
         if schedule.steps is None:
             raise InputError("schedule.steps: the length must be in steps here")
         self.data = data

@@ -14,7 +14,20 @@ from models.view import SelectionModels
 from toolkit.clicks import center_click
 from toolkit.errors import InputError
 from toolkit.masks import mask_iou
-from toolkit.split import read_split
+from toolkit.split import ImageRecord, Split, read_split
+
+
+def photos_with_objects(folder: Path) -> tuple[Split, list[ImageRecord]]:
+    """Read a validation split.
+
+    Raises:
+        InputError: There is none, or it holds no object.
+    """
+    data = read_split(folder)
+    records = [r for r in data.images if any(not a.iscrowd for a in data.annotations_of(r.id))]
+    if not records:
+        raise InputError(f"data.val: no image with an object in {folder}")
+    return data, records
 
 
 def one_click_score(model: nn.Module, split: Path, photos: int) -> dict[str, float]:
@@ -34,10 +47,7 @@ def one_click_score(model: nn.Module, split: Path, photos: int) -> dict[str, flo
     network = getattr(model, "module", model)
     if not isinstance(network, OneClickModel):
         raise TypeError(f"expected a OneClickModel, got {type(network).__name__}")
-    data = read_split(split)
-    records = [r for r in data.images if any(not a.iscrowd for a in data.annotations_of(r.id))]
-    if not records:
-        raise InputError(f"data.val: no image with an object in {split}")
+    data, records = photos_with_objects(split)
     training = network.training
     network.eval()
     selector = Selector(SelectionModels(ObjectFinder(network), None, None))

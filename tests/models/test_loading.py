@@ -1,0 +1,84 @@
+"""Systems by name, sets of weights, the bundled ones."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from models.bundling import bundle_network
+from models.loading import BUNDLED, load_system
+from models.selector import Selector
+from tests.helpers.networks import random_cpn, random_one_click, save_selector
+from toolkit.clicks import Click
+from toolkit.errors import InputError
+from toolkit.systems import System
+
+bundled = pytest.mark.skipif(not (BUNDLED / "one-click").is_dir(), reason="no weights are bundled")
+
+
+def test_a_system_by_its_folder(tmp_path: Path) -> None:
+    system: System = load_system(str(save_selector(tmp_path)))
+    assert isinstance(system, Selector)
+    assert system.name == "simpson"
+    with pytest.raises(InputError, match="weights 'nobody'"):
+        load_system("nobody")
+
+
+def test_a_set_holds_networks_in_half_precision(tmp_path: Path) -> None:
+    network = random_one_click()
+    network.save_pretrained(tmp_path / "run")
+    card = tmp_path / "set" / "one-click" / "README.md"
+    card.parent.mkdir(parents=True)
+    card.write_text("A card.")
+    folder = bundle_network(tmp_path / "run", "one-click", tmp_path / "set")
+    assert folder == card.parent
+    assert card.read_text() == "A card."
+    assert sorted(p.name for p in (tmp_path / "set").iterdir()) == ["one-click"]  # nothing is left behind
+    stored = load_file(folder / "model.safetensors")
+    assert {t.dtype for t in stored.values() if t.is_floating_point()} == {torch.float16}
+    loaded = Selector.load(tmp_path / "set", device="cpu").models.finder.model.state_dict()
+    for name, value in network.state_dict().items():
+        assert torch.equal(loaded[name], value.half().to(value.dtype) if value.is_floating_point() else value)
+
+
+def test_what_cannot_be_bundled(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="name 'segmenter': expected one of one-click, cpn, pvm"):
+        bundle_network(tmp_path, "segmenter", tmp_path)
+    with pytest.raises(InputError, match="no trained network there"):
+        bundle_network(tmp_path, "cpn", tmp_path)
+    random_cpn().save_pretrained(tmp_path / "run")
+    with pytest.raises(InputError, match="model_type declutter-cpn, expected declutter-pvm"):
+        bundle_network(tmp_path / "run", "pvm", tmp_path)
+
+
+@bundled
+def test_the_bundled_weights_work_together() -> None:
+    assert sum(path.stat().st_size for path in BUNDLED.rglob("*.safetensors")) <= 25e6
+    selector = Selector.load(device="cpu", working_sizes=(256,))
+    parts = selector.models
+    assert parts.proposals is not None
+    assert parts.verification is not None
+    channels = parts.finder.model.config.pyramid_channels
+    assert parts.proposals.config.feature_channels == parts.verification.config.feature_channels == channels
+    for network in (parts.finder.model, parts.proposals, parts.verification):
+        assert all(p.isfinite().all() for p in network.state_dict().values())
+    # a plain disc on grey is found with one click
+    rows, columns = np.indices((128, 160)) + 0.5
+    disc = np.hypot(columns - 80, rows - 64) <= 24
+    image = np.where(disc[..., None], [200, 40, 40], [128, 128, 128]).astype(np.uint8)
+    found = selector.encode(image).segment([Click(80, 64)])
+    assert found is not None
+    assert (found.mask & disc).sum() / (found.mask | disc).sum() > 0.7
+
+
+@bundled
+@pytest.mark.parametrize("name", ["one-click", "cpn", "pvm"])
+def test_bundled_networks_state_their_kind(name: str) -> None:
+    config = json.loads((BUNDLED / name / "config.json").read_text())
+    assert config["model_type"] == f"declutter-{name}"
+    assert config["dtype"] == "float16"
