@@ -243,6 +243,7 @@ def test_a_signal_stops_both_and_leaves_nothing(first_run, options, photos, tmp_
     import socket
     import subprocess
     import sys
+    import threading
 
     import psutil
 
@@ -250,6 +251,8 @@ def test_a_signal_stops_both_and_leaves_nothing(first_run, options, photos, tmp_
     shutil.copytree(options.data, data, symlinks=True, ignore=shutil.ignore_patterns("*.log", "lock"))
     command = [sys.executable, "-m", "tests.helpers.studio_up_shapes", str(data), str(photos)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        watchdog = threading.Timer(180, process.kill)  # else a deaf process would hold the suite for ever
+        watchdog.start()
         lines = []
         for line in process.stdout:
             lines.append(line)
@@ -261,6 +264,7 @@ def test_a_signal_stops_both_and_leaves_nothing(first_run, options, photos, tmp_
         process.send_signal(number)
         rest = process.stdout.read()
         assert process.wait(60) == 0
+        watchdog.cancel()
     assert "stopping" in rest
     _, alive = psutil.wait_procs(children, timeout=20)
     assert alive == []
