@@ -54,8 +54,8 @@ class Outcome:
         missed, wrong = self.coins.of - self.coins.found, self.coins.not_coins
         return f"{self.coins.found} of the {self.coins.of} coins were found, {missed or 'none'} missed; " + {
             0: "no mask is wrong.",
-            1: "1 mask is not a coin.",
-        }.get(wrong, f"{wrong} masks are not coins.")
+            1: "1 mask is not a coin of its own.",
+        }.get(wrong, f"{wrong} masks are not coins of their own.")
 
 
 def run_photos(system: System, photos: Sequence[DemoPhoto]) -> Iterator[Outcome]:

@@ -104,7 +104,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Outco
 
 def test_the_verdict_says_what_was_found_and_missed(finished: tuple[Path, list[Outcome]]) -> None:
     _, (coins, coffee) = finished
-    assert coins.verdict == "22 of the 24 coins were found, 2 missed; 2 masks are not coins."
+    assert coins.verdict == "22 of the 24 coins were found, 2 missed; 2 masks are not coins of their own."
     assert coffee.verdict == "Nothing was found under the click."
     for count, words in ((1, "no sibling"), (2, "1 sibling"), (3, "2 siblings")):
         some = replace(coffee, selection=coins.selection[:count])
