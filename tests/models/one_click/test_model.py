@@ -20,10 +20,15 @@ def image(height: int = 64, width: int = 96, batch: int = 1) -> torch.Tensor:
 
 
 def test_click_maps_have_one_cell_per_click_and_level() -> None:
-    maps = click_maps_of([[(0.0, 0.0), (37.9, 63.9)], []], 64, 96)
+    maps = click_maps_of([[(0.0, 0.0), (37.9, 63.9), (47.9, 30.9)], []], 64, 96)
     assert [m.shape for m in maps] == [(2, 1, 64 // s, 96 // s) for s in (4, 8, 16, 32)]
     cells = [m[0, 0].nonzero().tolist() for m in maps]
-    assert cells == [[[0, 0], [15, 9]], [[0, 0], [7, 4]], [[0, 0], [3, 2]], [[0, 0], [1, 1]]]
+    assert cells == [
+        [[0, 0], [7, 11], [15, 9]],
+        [[0, 0], [3, 5], [7, 4]],
+        [[0, 0], [1, 2], [3, 2]],
+        [[0, 0], [0, 1], [1, 1]],
+    ]
     assert all(m.max() == 1 for m in maps)
     assert all(m[1].sum() == 0 for m in maps)
 
