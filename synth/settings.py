@@ -58,7 +58,7 @@ class PlacementSettings:
     """
 
     max_copies: int = 10
-    coverage: float = 0.06
+    coverage: float = 0.04
     min_region: float = 0.02
     jitter: float = 0.3
     gap: float = 1.0

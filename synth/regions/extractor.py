@@ -60,13 +60,15 @@ class RegionExtractor:
         from transformers import Mask2FormerForUniversalSegmentation, Mask2FormerImageProcessorPil
         from transformers.utils import logging
 
-        logging.set_verbosity_error()  # it warns of every backbone but Swin
         place = bundled_folder() if source is None else source
         if source is None and not (bundled_folder() / "config.json").is_file():
             raise InputError(
                 "there is no bundled region extractor in this installation: name a Mask2Former with --model "
                 "(a folder or a hub id)"
             )
+        verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+        logging.set_verbosity_error()  # it warns of every backbone but Swin
+        logging.disable_progress_bar()
         try:
             model = Mask2FormerForUniversalSegmentation.from_pretrained(place, dtype="float32")
             processor = Mask2FormerImageProcessorPil.from_pretrained(place)
@@ -75,6 +77,10 @@ class RegionExtractor:
             raise InputError(
                 f"{place}: not a Mask2Former folder, nor a hub id that can be reached ({reason})"
             ) from error
+        finally:
+            logging.set_verbosity(verbosity)
+            if bars:
+                logging.enable_progress_bar()
         return cls(model, processor, "bundled" if source is None else str(source), device)
 
     def table(self) -> dict[str, str]:

@@ -67,7 +67,7 @@ def test_every_copy_lies_where_the_literal_algorithm_puts_it():
     plan = plan_scene(scene, draw_from(donors), settings("placement.max_overlap=1"), np.random.default_rng(0))
     free = free_of_region(scene, GROUND, True)
     areas = sorted((one.cutout.area for one in donors), reverse=True)
-    assert len(plan.pastes) == sum(min(int(0.06 * free.sum() / area), 10) for area in areas)
+    assert len(plan.pastes) == sum(min(int(0.04 * free.sum() / area), 10) for area in areas)
     for paste in plan.pastes:
         x, y, squared = literal_peak(free)
         assert paste.peak[:2] == (x, y)
