@@ -60,13 +60,18 @@ def regions(
     ray: RayAddress = None,
 ) -> None:
     """Find the semantic regions of photos and keep them as index PNGs; given maps are used as they are."""
-    from synth.photos import read_photos
+    from synth.photos import read_photos, regions_folder
     from synth.regions.cache import missing_regions
     from synth.regions.run import extract_regions
+    from toolkit.errors import InputError
     from toolkit.report import Report
 
     source = read_photos(split, images)
-    folder = out or source.root / "regions"
+    folder = out or regions_folder(source.root)
+    if folder is None:
+        raise InputError(
+            f"{source.root} is not to be written to: name another folder for the maps with --out"
+        )
     todo = missing_regions(source, list(source), folder)
     report = Report(command="synth regions", photos=len(source), had_regions=len(source) - len(todo))
     written = extract_regions(source, todo, folder, report, model=model, device=device, batch=batch, ray=ray)
@@ -128,10 +133,15 @@ def build(
     def prepare(workshop: Workshop) -> None:
         folder = Path(str(job.regions))
         todo = missing_regions(workshop.photos, workshop.photos_needed(), folder)
-        if todo:
-            extract_regions(
-                workshop.photos, todo, folder, Report(), model=model, device=device, batch=batch, ray=ray
-            )
+        if not todo:
+            return
+        report = Report()
+        extract_regions(
+            workshop.photos, todo, folder, report, model=model, device=device, batch=batch, ray=ray
+        )
+        if unmapped := report.facts.get("unmapped_labels"):
+            labels = ", ".join(unmapped)
+            typer.echo(f"labels of the model without a region, left unknown: {labels}", err=True)
 
     with progress("building", "images") as (start, advance):
         split = run_build(
@@ -222,16 +232,15 @@ def _count(preset: str) -> int:
 
 def _job(out, photos, donors, settings, count, seed, regions, photos_images, donors_images):
     """The job of a build in a folder."""
-    import os
-
     from synth.build.job import Job
     from synth.build.journal import FOLDER
     from synth.build.run import CUTOUTS
+    from synth.photos import regions_folder
 
     beside = photos if photos.is_dir() else photos.parent
     if regions is None:
-        writable = os.access(beside, os.W_OK)
-        regions = beside / "regions" if writable else out / FOLDER / "regions"
+        # The bare regions of a read-only split are kept as long as the build is not finished.
+        regions = (regions_folder(beside) if beside.is_dir() else None) or out / FOLDER / "regions"
 
     def text(path: Path | None) -> str | None:
         return None if path is None else str(path.resolve())

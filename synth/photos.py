@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from dataclasses import replace
 from pathlib import Path
 
@@ -79,6 +80,16 @@ def regions_file(split: Split, record: ImageRecord, folder: Path | None = None) 
         if place is not None and (path := cached_regions(place, record)).is_file():
             return path
     return None
+
+
+def regions_folder(root: Path) -> Path | None:
+    """Where a split keeps index maps, ``regions/`` beside its images; None when it may not be written to.
+
+    The permission bits count for everybody, also for those who may write in spite of them.
+    """
+    if not os.access(root, os.W_OK) or not root.stat().st_mode & stat.S_IWUSR:
+        return None
+    return root / "regions"
 
 
 def cached_regions(folder: Path, record: ImageRecord) -> Path:

@@ -117,7 +117,7 @@ def _place_copies(
             return
         scale, angle, flip, gain = _draw_variation(settings, rng)
         if region == GROUND:
-            scale *= perspective_scale(photo.regions, peak.y) ** placement.perspective
+            scale *= _size_at(photo, peak.y, donor) ** placement.perspective
         cutout = transform(donor.cutout, scale=scale, angle=angle, flip=flip)
         if cutout is None:
             plan.left_out["too small after scaling"] += 1
@@ -179,6 +179,14 @@ def _jittered(
     radius, angle = np.sqrt(rng.random()), 2 * np.pi * rng.random()
     reach = jitter * max(distance - 0.5 * float(np.hypot(cutout.width, cutout.height)), 0.0) * radius
     return x + round(reach * float(np.cos(angle))), y + round(reach * float(np.sin(angle)))
+
+
+def _size_at(photo: Photo, row: int, donor: Donor) -> float:
+    """Size of a copy at a row of the ground, by its size where the original stands, or at the middle."""
+    size = perspective_scale(photo.regions, row)
+    if donor.row is not None:
+        size /= perspective_scale(photo.regions, donor.row)
+    return float(np.clip(size, *_PERSPECTIVE_LIMITS))
 
 
 def perspective_scale(regions: np.ndarray, row: int) -> float:

@@ -79,6 +79,7 @@ class Photo:
             annotation=instance.annotation,
             license=self.license,
             group=instance.group_id,
+            row=placed.top + placed.mask.shape[0] // 2,
         )
 
 

@@ -32,6 +32,7 @@ class Donor:
         annotation: its id there.
         license: of its photo.
         group: the group its original belongs to, for the photo's own objects.
+        row: row of the original's middle, for the photo's own objects.
     """
 
     cutout: Cutout
@@ -41,6 +42,7 @@ class Donor:
     annotation: int
     license: str | None = None
     group: int | None = None
+    row: int | None = None
 
 
 class DonorFault(Exception):

@@ -123,3 +123,26 @@ def test_ray_without_ray_says_which_extra(sources, tmp_path, capsys, monkeypatch
     monkeypatch.setitem(sys.modules, "ray", None)
     assert build(sources, tmp_path / "split", "--count", "2", "--ray", "auto") == 2
     assert "declutter[ray]" in capsys.readouterr().err
+
+
+def test_a_read_only_split_is_left_alone(sources, tmp_path, capsys):
+    photos = write_photos(tmp_path / "photos", count=2, regions=False)
+    model = write_tiny_mask2former(tmp_path / "model", ("road", "wall", "wall-brick", "floor"))
+    photos.chmod(0o555)
+    try:
+        assert run(["synth", "regions", str(photos), "--model", str(model), "--device", "cpu"]) == 2
+        assert "--out" in capsys.readouterr().err
+        more = [
+            "--count",
+            "2",
+            "--model",
+            str(model),
+            "--device",
+            "cpu",
+            "--set",
+            "objects.area_ratio=[1e-4, 0.5]",
+        ]
+        assert build((str(photos), sources[1]), tmp_path / "split", *more) == 0
+        assert sorted(path.name for path in photos.iterdir()) == ["annotations.json", "card.yaml", "images"]
+    finally:
+        photos.chmod(0o755)

@@ -166,6 +166,20 @@ def test_perspective_grows_towards_the_viewer():
     assert perspective_scale(np.zeros((5, 5), np.uint8), 2) == 1.0
 
 
+def test_copies_of_the_photo_s_own_objects_scale_from_where_the_original_stands():
+    far, near = own_instance(40, 50), own_instance(40, 110)
+    sizes = {}
+    for original in (far, near):
+        scene = photo([original], only(GROUND))
+        strong = settings("placement.perspective=1", "placement.max_overlap=1")
+        plan = plan_scene(scene, draw_from([]), strong, np.random.default_rng(0))
+        middle = [p for p in plan.pastes if 70 <= p.peak[1] <= 90]
+        assert middle
+        sizes[original.placed.top] = np.mean([p.cutout.area for p in middle]) / original.placed.area
+    assert sizes[far.placed.top] > 1.3  # nearer than the original: larger
+    assert sizes[near.placed.top] < 0.8
+
+
 def test_masks_are_true_to_what_can_be_seen():
     """With hard edges and one colour per object, the picture itself tells which pixels each object shows."""
     scene = photo([own_instance(40, 90)], only(GROUND))

@@ -214,6 +214,29 @@ def test_killed_at_any_moment_the_build_ends_with_the_same_bytes(
     assert digest(out) == reference[1]
 
 
+@pytest.mark.slow
+def test_workers_do_not_outlive_a_killed_build(sources, tmp_path):
+    import psutil
+
+    out = tmp_path / "split"
+    program = (
+        "from pathlib import Path; from functools import partial; from synth.build.job import Job\n"
+        "from synth.build.local import run_local; from synth.build.run import build\n"
+        "from synth.settings import SynthSettings\n"
+        f"job = Job({str(sources[0])!r}, {str(sources[1])!r}, SynthSettings(), 400, 0)\n"
+        f"build(Path({str(out)!r}), job, partial(run_local, workers=2))\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program], start_new_session=True, cwd=Path.cwd())
+    while process.poll() is None and not list((out / "images").glob("0*.jpg")):
+        time.sleep(0.01)
+    children = psutil.Process(process.pid).children(recursive=True)
+    assert len(children) >= 2
+    process.kill()
+    process.wait()
+    _, alive = psutil.wait_procs(children, timeout=30)
+    assert alive == []
+
+
 def test_a_worker_that_dies_is_replaced(sources, reference, tmp_path, monkeypatch):
     """The pool breaks once; what was under way is made again."""
     from concurrent.futures.process import BrokenProcessPool
