@@ -8,6 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from toolkit.clicks import Click
+from toolkit.exemplars import Exemplar
 from toolkit.selection import Instance
 
 
@@ -63,6 +64,24 @@ class VerifyingScene(Scene, Protocol):
 
         Raises:
             UnsupportedSystem: the weights hold no network for it.
+        """
+        ...
+
+
+@runtime_checkable
+class ExemplarScene(Scene, Protocol):
+    """A scene that learns from objects segmented before (iCMFormer++'s).
+
+    `recalls` says what a mask is of: "all" the objects of the exemplars' kind but those themselves, as one
+    mask that every click is about, or only the "one" object that is clicked.
+    """
+
+    recalls: str
+
+    def segment_like(self, clicks: Sequence[Click], exemplars: Sequence[Exemplar]) -> Instance | None:
+        """Return what the clicks are about, one or all by `recalls`, helped by exemplars of its kind.
+
+        None where there is nothing; without exemplars the same as `segment`.
         """
         ...
 
