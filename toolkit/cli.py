@@ -34,7 +34,9 @@ COMMANDS = {
     "synth": Entry("synth.commands:app", "Make DistractorSyn splits: regions, build, preview."),
     "train": Entry("models.train_command:train", "Train a module or a compared system from a recipe."),
     "eval": Entry("toolkit.evaluation.commands:app", "Run an evaluation protocol on a split."),
-    "data": Entry("toolkit.data.commands:app", "Validate, describe, convert, merge, cut and browse splits."),
+    "data": Entry(
+        "toolkit.data.commands:app", "Validate, describe, convert, merge, cut, group and browse splits."
+    ),
     "studio": Entry("annotation.commands:app", "Label Studio: set up, connect, import, export."),
     "serve": Entry("annotation.serve:serve", "Run the Label Studio backend alone."),
     "models": Entry("models.commands:app", "List and describe bundled and trained models."),

@@ -1,1 +1,1 @@
-"""Work on splits: validate, describe, convert, merge, cut and browse them."""
+"""Work on splits: validate, describe, convert, merge, cut, group and browse them."""

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from toolkit.report import Report
     from toolkit.split import Split
 
-app = typer.Typer(no_args_is_help=True, help="Validate, describe, convert, merge, cut and browse splits.")
+app = typer.Typer(
+    no_args_is_help=True, help="Validate, describe, convert, merge, cut, group and browse splits."
+)
 
 FORMATS = "coco, lvis, yolo, imagefolder or index-png"
 REPORT = "report.json"
@@ -157,6 +159,30 @@ def cut(
     split, report = _read(source, images), Report()
     partition(split, out, shares, seed, report, link=link)
     _finish(report, out, f"{len(split)} images into {', '.join(shares)}")
+
+
+@app.command()
+def mois(
+    source: Source,
+    out: Annotated[Path, typer.Option(help="Split folder to write.")],
+    seed: Seed = 0,
+    most_clicks: Annotated[int, typer.Option(min=1, help="Clicks of an exemplar, at most.")] = 20,
+    apart: Annotated[float, typer.Option(min=0, help="Least distance of two clicks, pixels.")] = 40.0,
+    margin: Annotated[float, typer.Option(min=0, help="Least distance to the border, pixels.")] = 20.0,
+    images: Images = None,
+    link: Link = False,
+) -> None:
+    """Build a multiple-object split: like objects grouped, one exemplar each, clicked (iCMFormer++)."""
+    from toolkit.data.mois import build_mois
+    from toolkit.data.mois_clicks import ClickRules
+    from toolkit.report import Report
+
+    rules = ClickRules(most_clicks, apart, margin, reach=margin + ClickRules.reach - ClickRules.margin)
+    report = Report(command="data mois", source=str(source), seed=seed)
+    counts = build_mois(_read(source, images), out, seed, report, rules=rules, link=link)
+    _finish(
+        report, out, f"{counts['groups']} groups of {counts['objects']} objects in {counts['images']} images"
+    )
 
 
 @app.command()
