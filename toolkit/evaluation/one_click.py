@@ -126,27 +126,27 @@ def score_one_click(
 
     Returns:
         (result, what COCOeval found). The result has n, miou, miou_small … ap, ap_small … ar; besides, n by
-        size, success_50 and success_85 (fraction of objects with at least that IoU), miou_ci_low and
-        miou_ci_high (95 %, bootstrap over photos), miou_source_NAME and n_source_NAME. Fractions of 1; None
-        with nothing to average.
+        size, success_50 and success_85 (fraction of objects with at least that IoU), miou_source_NAME and
+        n_source_NAME; and the 95 % interval of each miou… as miou…_ci_low and miou…_ci_high (bootstrap over
+        photos). Fractions of 1; None with nothing to average.
     """
-    ious, areas, sources = [], [], []
-    for truth, record in results:
+    ious, areas, sources, photos = [], [], [], []
+    for number, (truth, record) in enumerate(results):
         for found, entry in zip(truth.objects_to_find(), record["objects"], strict=True):
             ious.append(entry["iou"])
             areas.append(found.area)
             sources.append(truth.record.source or "unknown")
+            photos.append(number)
     by_size = mean_by_size(ious, areas)
-    interval = bootstrap_ratio(
-        [sum(entry["iou"] for entry in record["objects"]) for _, record in results],
-        [len(record["objects"]) for _, record in results],
-        seed=seed,
-    )
+    sizes = [size_of(area) for area in areas]
+
+    def interval(name: str, labels: Sequence[str] | None = None, label: str = "") -> dict[str, float | None]:
+        chosen = [index for index in range(len(ious)) if labels is None or labels[index] == label]
+        found = _mean_interval([ious[i] for i in chosen], [photos[i] for i in chosen], seed)
+        return {f"{name}_ci_low": found[0], f"{name}_ci_high": found[1]}
+
     precision_recall = measure_precision_recall((_query(*result) for result in results), max_detections)
     figures = precision_recall.figures
-    by_source: dict[str, list[float]] = defaultdict(list)
-    for source, iou in zip(sources, ious, strict=True):
-        by_source[source].append(iou)
     result: dict[str, Any] = {
         "n": len(ious),
         "miou": by_size["all"],
@@ -154,20 +154,30 @@ def score_one_click(
         **{key: figures[key] for key in ("ap", "ap_small", "ap_medium", "ap_large", "ar", "ap50", "ap75")},
         "max_detections": max_detections,
         "images": len(results),
-        **{f"n_{size}": count for size, count in _count_sizes(areas).items()},
-        "miou_ci_low": None if interval is None else interval[0],
-        "miou_ci_high": None if interval is None else interval[1],
+        **{f"n_{size}": sizes.count(size) for size in SIZES},
+        **interval("miou"),
         "success_50": mean([iou >= 0.5 for iou in ious]),
         "success_85": mean([iou >= 0.85 for iou in ious]),
     }
-    for source, values in sorted(by_source.items()):
+    for size in SIZES:
+        result |= interval(f"miou_{size}", sizes, size)
+    for source in sorted(set(sources)):
+        values = [iou for iou, own in zip(ious, sources, strict=True) if own == source]
         result |= {f"n_source_{source}": len(values), f"miou_source_{source}": mean(values)}
+        result |= interval(f"miou_source_{source}", sources, source)
     return result, precision_recall
 
 
-def _count_sizes(areas: Sequence[float]) -> dict[str, int]:
-    sizes = [size_of(area) for area in areas]
-    return {size: sizes.count(size) for size in SIZES}
+def _mean_interval(
+    values: Sequence[float], photos: Sequence[int], seed: int
+) -> tuple[float | None, float | None]:
+    """Return the 95 % interval of the values' mean, by bootstrap over the photos that they belong to."""
+    sums: dict[int, float] = defaultdict(float)
+    counts: dict[int, int] = defaultdict(int)
+    for value, photo in zip(values, photos, strict=True):
+        sums[photo] += value
+        counts[photo] += 1
+    return bootstrap_ratio(list(sums.values()), list(counts.values()), seed=seed) or (None, None)
 
 
 def _query(truth: PhotoTruth, record: dict[str, Any]) -> Query:

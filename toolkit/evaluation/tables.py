@@ -27,13 +27,17 @@ def one_click_tables(result: Mapping[str, Any]) -> str:
         "AP": "ap", "AP_S": "ap_small", "AP_M": "ap_medium", "AP_L": "ap_large", "AR": "ar",
     }  # fmt: skip
     text = _main_row(result, columns, "objects")
-    text += f"\n\n95 % interval of mIoU (bootstrap over photos): {_interval(result, 'miou')}."
-    text += f" AP and AR: at most {result['max_detections']} masks per photo."
+    text += "\n\n95 % intervals by bootstrap over photos. "
+    text += f"AP and AR: at most {result['max_detections']} masks per photo."
+    header = ["objects", "n", "mIoU", "95 % interval"]
+    parts = [("all", "n", "miou")]
+    parts += [(size, f"n_{size}", f"miou_{size}") for size in ("small", "medium", "large")]
     sources = [key.removeprefix("n_source_") for key in result if key.startswith("n_source_")]
+    parts += [(name, f"n_source_{name}", f"miou_source_{name}") for name in sources]
     rows = [
-        [name, str(result[f"n_source_{name}"]), percent(result[f"miou_source_{name}"])] for name in sources
+        [name, str(result[count]), percent(result[key]), _interval(result, key)] for name, count, key in parts
     ]
-    return f"{text}\n\n{markdown_table(['source', 'objects', 'mIoU'], rows)}\n"
+    return f"{text}\n\n{markdown_table(header, rows)}\n"
 
 
 def group_tables(result: Mapping[str, Any]) -> str:
@@ -123,7 +127,7 @@ def _main_row(result: Mapping[str, Any], columns: Mapping[str, str], what: str) 
 
 def _interval(result: Mapping[str, Any], name: str) -> str:
     low, high = result[f"{name}_ci_low"], result[f"{name}_ci_high"]
-    return "not known (one photo)" if low is None else f"{percent(low)} to {percent(high)}"
+    return "–" if low is None else f"{percent(low)} to {percent(high)}"
 
 
 def _escaped(cell: str) -> str:

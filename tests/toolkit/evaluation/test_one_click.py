@@ -50,6 +50,27 @@ def test_a_bad_system_by_hand(three, tmp_path: Path) -> None:
     assert result["miou_ci_low"] is None  # one photo says nothing about spread
 
 
+def test_intervals_by_size_and_source(tmp_path: Path) -> None:
+    # small objects are found in every photo, large ones in none: no spread, whatever is drawn
+    split = write_objects(tmp_path / "split", [[object_of(SMALL), object_of(LARGE)] for _ in range(3)])
+    result = run_one_click(split, KnowingSystem(split, half_seeing), tmp_path / "out")
+    intervals = {
+        key.removesuffix("_ci_low"): (low, result[key.replace("_low", "_high")])
+        for key, low in result.items()
+        if key.endswith("_ci_low")
+    }
+    assert intervals == {
+        "miou": (0.5, 0.5),
+        "miou_small": (1, 1),
+        "miou_medium": (None, None),
+        "miou_large": (0, 0),
+        "miou_source_unknown": (0.5, 0.5),
+    }
+    table = (tmp_path / "out" / "table.md").read_text()
+    assert "| small | 3 | 100.0 | 100.0 to 100.0 |" in table
+    assert "| medium | 0 | – | – |" in table
+
+
 def test_the_files(three, tmp_path: Path) -> None:
     out = tmp_path / "out"
     result = run_one_click(three, KnowingSystem(three, half_seeing), out)
