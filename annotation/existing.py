@@ -58,11 +58,18 @@ class RegionReader:
                 return self._known[key]
         mask = region_to_mask(region)
         rle = None if mask is None or not mask.any() else mask_to_rle(mask)
+        self._keep(key, rle)
+        return rle
+
+    def know(self, region: Mapping[str, Any], rle: Mapping[str, Any]) -> None:
+        """Remember the mask that a region was just drawn from, so that nothing needs to be decoded."""
+        self._keep(_key(region), rle)
+
+    def _keep(self, key: bytes, rle: Mapping[str, Any] | None) -> None:
         with self._lock:
             self._known[key] = rle
             while len(self._known) > self._most:
                 self._known.popitem(last=False)
-        return rle
 
     def existing(self, task: Task, image: str, item_index: int | None = None) -> list[Existing]:
         """All masks that a task's drafts and annotations hold on one image tag; damaged ones are logged."""

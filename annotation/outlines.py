@@ -12,7 +12,7 @@ import numpy as np
 import shapely
 from shapely import Polygon
 
-from toolkit.masks import mask_iou, mask_to_polygons, polygons_to_mask
+from toolkit.masks import mask_box, mask_iou, mask_to_polygons, polygons_to_mask
 
 MAX_POINTS = 200  # thousands of points freeze the page
 MIN_POINTS = 3
@@ -30,19 +30,27 @@ def outline(mask: np.ndarray, max_points: int = MAX_POINTS) -> tuple[np.ndarray,
     Returns:
         (points [N, 2] as x, y in pixels, the first not repeated; IoU of the filled outline with the mask).
     """
+    part, corner = _around(mask)
     ring = np.empty((0, 2))
     for tolerance in TOLERANCES:
-        ring = join_rings(mask_to_polygons(mask, tolerance))
+        ring = join_rings(mask_to_polygons(part, tolerance))
         if len(ring) <= max_points:
             break
-    height, width = mask.shape
-    return ring, mask_iou(fill(ring, height, width), mask)
+    return ring + corner, mask_iou(fill(ring, *part.shape), part)
 
 
 def is_simple(mask: np.ndarray) -> bool:
     """Whether a mask is one piece without holes, so that a plain outline holds it."""
-    polygons = mask_to_polygons(mask)
+    polygons = mask_to_polygons(_around(mask)[0])
     return len(polygons) == 1 and not polygons[0].interiors
+
+
+def _around(mask: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
+    """The part of a mask that its outlines can reach, and the (x, y) of its corner."""
+    margin = int(max(TOLERANCES)) + 1
+    x0, y0, x1, y1 = (int(side) for side in mask_box(mask))
+    left, top = max(x0 - margin, 0), max(y0 - margin, 0)
+    return mask[top : y1 + margin, left : x1 + margin], (left, top)
 
 
 def fill(points: np.ndarray, height: int, width: int) -> np.ndarray:

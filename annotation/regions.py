@@ -14,7 +14,7 @@ from annotation.data_url import mask_to_data_url
 from annotation.label_config import Control, LabelConfig, MaskKind, controls_with
 from annotation.outlines import GOOD_ENOUGH, MAX_POINTS, is_simple, outline
 from toolkit.errors import InputError
-from toolkit.masks import mask_to_brush_rle
+from toolkit.masks import mask_box, mask_to_brush_rle
 
 # Label Studio keeps two RGBA canvases of the photo's size for each bitmask or brush region of an open task.
 CANVAS_BYTES_PER_PIXEL = 8
@@ -52,14 +52,21 @@ class Drawing:
     origin: str = "prediction"
 
 
-def without_specks(mask: np.ndarray, min_pixels: int = 4) -> np.ndarray | None:
+def without_specks(
+    mask: np.ndarray, min_pixels: int = 4, box: tuple[float, float, float, float] | None = None
+) -> np.ndarray | None:
     """A mask without its specks, or None when too little is left to be a region.
 
     Args:
         mask: bool [H, W].
         min_pixels: masks smaller than this are dropped.
+        box: (x0, y0, x1, y1) that holds the mask; looked for when not given.
     """
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    x0, y0, x1, y1 = (int(side) for side in (mask_box(mask) if box is None else box))
+    if x1 <= x0 or y1 <= y0:
+        return None
+    part = mask[y0:y1, x0:x1].astype(np.uint8)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(part, connectivity=8)
     areas = stats[:, cv2.CC_STAT_AREA].copy()  # [count], the background first
     areas[0] = 0
     if areas.max(initial=0) < max(1, min_pixels):
@@ -67,7 +74,9 @@ def without_specks(mask: np.ndarray, min_pixels: int = 4) -> np.ndarray | None:
     if count == 2:
         return mask
     keep = areas >= min(areas.max(), max(SPECK_PIXELS, SPECK_FRACTION * areas.max()))
-    return keep[labels]
+    cleaned = np.zeros_like(mask)
+    cleaned[y0:y1, x0:x1] = keep[labels]
+    return cleaned
 
 
 def offered_kinds(config: LabelConfig, image: str, label: str) -> dict[MaskKind, Control]:

@@ -11,7 +11,7 @@ import numpy as np
 from annotation.label_config import Mode
 from annotation.prompts import Prompt
 from toolkit.clicks import Click
-from toolkit.masks import mask_iou
+from toolkit.masks import mask_box
 from toolkit.selection import Instance
 
 SAME_OBJECT = 0.5  # IoU from which two masks are one object
@@ -46,6 +46,8 @@ def select(scene: Any, prompts: Sequence[Prompt], rejected: Sequence[Click] = ()
     Returns:
         One selection for each clicked object; empty where nothing was found.
     """
+    if len(prompts) == 1 and not rejected and prompts[0].mode == "all" and prompts[0].click.positive:
+        return _one_click(scene, prompts[0])
     negatives = [p.click for p in prompts if not p.click.positive]
     unwanted = [*negatives, *(replace(click, positive=False) for click in rejected)]
     selections: list[Selection] = []
@@ -57,6 +59,21 @@ def select(scene: Any, prompts: Sequence[Prompt], rejected: Sequence[Click] = ()
         if selection.mode == "all":
             selection.members += _siblings(scene, selection, unwanted)
     return _without_repeats([s for s in selections if s.members])
+
+
+def _one_click(scene: Any, prompt: Prompt) -> list[Selection]:
+    """The common case, which needs no more than one call: a first click on an object."""
+    find = getattr(scene, "select_similar", None)
+    if find is None:
+        alone = scene.segment([prompt.click])
+        found: list[Instance] = [] if alone is None else [alone]
+    else:
+        found = find(prompt.click)
+    if not found:
+        return []
+    head, *others = found
+    members = [head, *(one for one in others if instance_iou(one, head) < SAME_OBJECT)]
+    return _without_repeats([Selection(prompt.label, prompt.mode, [prompt.click], members)])
 
 
 def _add(scene: Any, selections: list[Selection], prompt: Prompt) -> None:
@@ -75,14 +92,12 @@ def _add(scene: Any, selections: list[Selection], prompt: Prompt) -> None:
 
 
 def _same_object(selection: Selection, click: Click, alone: Instance | None) -> bool:
-    mask = selection.members[0].mask
-    if holds(mask, click):
+    head = selection.members[0]
+    if holds(head.mask, click):
         return True
     if alone is None:
         return False
-    return (
-        any(holds(alone.mask, own) for own in selection.clicks) or mask_iou(mask, alone.mask) >= SAME_OBJECT
-    )
+    return any(holds(alone.mask, own) for own in selection.clicks) or instance_iou(head, alone) >= SAME_OBJECT
 
 
 def _settle(scene: Any, selection: Selection, negatives: Sequence[Click]) -> None:
@@ -96,7 +111,7 @@ def _settle(scene: Any, selection: Selection, negatives: Sequence[Click]) -> Non
     for click in inside:
         if holds(mask, click):
             mask = _cut_back(scene, mask, click, selection.clicks)
-    selection.members = [replace(joint, mask=mask)]
+    selection.members = [replace(joint, mask=mask, box=mask_box(mask))]
 
 
 def _cut_back(scene: Any, mask: np.ndarray, click: Click, clicks: Sequence[Click]) -> np.ndarray:
@@ -111,15 +126,15 @@ def _siblings(scene: Any, selection: Selection, unwanted: Sequence[Click]) -> li
     find = getattr(scene, "select_similar", None)
     if find is None:
         return []
-    own = selection.members[0].mask
+    own = selection.members[0]
     click = selection.clicks[0]
-    against = [negative for negative in unwanted if not holds(own, negative)]
+    against = [negative for negative in unwanted if not holds(own.mask, negative)]
     found: list[Instance] = find(click, negatives=against) if against else find(click)
     return [
         one
         for one in found[1:]
         if not any(holds(one.mask, negative) for negative in unwanted)
-        and mask_iou(one.mask, own) < SAME_OBJECT
+        and instance_iou(one, own) < SAME_OBJECT
     ]
 
 
@@ -133,7 +148,7 @@ def _without_repeats(selections: Sequence[Selection]) -> list[Selection]:
         siblings = [
             one
             for one in selection.members[1:]
-            if not any(_overlap(one, other) for other in [*others, *(k for k, _ in kept)])
+            if not any(instance_iou(one, other) >= SAME_OBJECT for other in [*others, *(k for k, _ in kept)])
         ]
         selection.members = [head, *siblings]
         kept += [(one, selection) for one in selection.members]
@@ -146,9 +161,18 @@ def holds(mask: np.ndarray, click: Click) -> bool:
     return click.inside(*mask.shape) and bool(mask[click.row, click.column])
 
 
-def _overlap(a: Instance, b: Instance) -> bool:
-    ax0, ay0, ax1, ay1 = a.box
-    bx0, by0, bx1, by1 = b.box
-    if min(ax1, bx1) <= max(ax0, bx0) or min(ay1, by1) <= max(ay0, by0):
-        return False
-    return mask_iou(a.mask, b.mask) >= SAME_OBJECT
+def instance_iou(a: Instance, b: Instance) -> float:
+    """Intersection over union of two objects of one photo, computed inside their boxes."""
+    left, top = max(a.box[0], b.box[0]), max(a.box[1], b.box[1])
+    right, bottom = min(a.box[2], b.box[2]), min(a.box[3], b.box[3])
+    if right <= left or bottom <= top:
+        return 0.0
+    common = np.s_[int(top) : int(bottom), int(left) : int(right)]
+    both = int(np.count_nonzero(a.mask[common] & b.mask[common]))
+    union = _area(a) + _area(b) - both
+    return both / union if union else 0.0
+
+
+def _area(one: Instance) -> int:
+    left, top, right, bottom = (int(side) for side in one.box)
+    return int(np.count_nonzero(one.mask[top:bottom, left:right]))

@@ -44,19 +44,45 @@ __all__ = [
 _FARTHEST_COORDINATE = 1e6
 
 
-def mask_to_rle(mask: np.ndarray) -> dict[str, Any]:
+def mask_to_rle(mask: np.ndarray, box: tuple[float, float, float, float] | None = None) -> dict[str, Any]:
     """Encode a mask as compressed COCO RLE, ready for JSON.
 
     Args:
         mask: bool [H, W]; of any other type, what is not zero counts.
+        box: (x0, y0, x1, y1), pixels, ends exclusive, that holds all set pixels, where it is known: a small
+            object of a large photo takes a hundredth of the time then.
 
     Raises:
         InputError: the mask is not two-dimensional, or has no pixels.
     """
+    if box is not None:
+        return _boxed_rle(mask, *(int(side) for side in box))
     binary = _binary(mask)
     # pycocotools wants columns first; cv2.transpose is several times faster than NumPy's copy.
     encoded = coco_mask.encode(cv2.transpose(binary).T)
     return {"size": [int(side) for side in encoded["size"]], "counts": encoded["counts"].decode("ascii")}
+
+
+def _boxed_rle(mask: np.ndarray, x0: int, y0: int, x1: int, y1: int) -> dict[str, Any]:
+    """Encode a mask [H, W] whose set pixels all lie in a box."""
+    height, width = mask.shape
+    # An unset row below each column keeps its runs from touching those of the next one.
+    columns = np.zeros((max(x1 - x0, 0), max(y1 - y0, 0) + 1), np.int8)
+    columns[:, :-1] = mask[y0:y1, x0:x1].T != 0
+    steps = np.diff(columns.ravel(), prepend=np.int8(0))
+    edges = np.flatnonzero(steps)  # where runs begin and end, in turns, counted down the box's columns
+    column, row = np.divmod(edges, columns.shape[1])
+    places = (x0 + column) * height + y0 + row  # the same, counted down the photo's
+    runs = np.diff(places, prepend=0, append=height * width)
+    # A run down to the photo's last row and one from the next column's first are one.
+    joined = np.flatnonzero(runs[2:-1:2] == 0) * 2 + 2
+    if len(joined):
+        places = np.delete(places, np.concatenate([joined - 1, joined]))
+        runs = np.diff(places, prepend=0, append=height * width)
+    if len(runs) > 1 and runs[-1] == 0:
+        runs = runs[:-1]
+    encoded = coco_mask.frPyObjects({"size": [height, width], "counts": runs.tolist()}, height, width)
+    return {"size": [height, width], "counts": encoded["counts"].decode("ascii")}
 
 
 def rle_to_mask(rle: Mapping[str, Any]) -> np.ndarray:

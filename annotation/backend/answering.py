@@ -30,7 +30,8 @@ from annotation.schemas import Prediction, PredictRequest, PromptRegion
 from annotation.selecting import Selection, holds, select
 from toolkit.clicks import Click
 from toolkit.errors import InputError
-from toolkit.masks import mask_to_rle, rle_iou
+from toolkit.masks import mask_box, mask_to_rle, rle_iou
+from toolkit.selection import Instance
 
 logger = logging.getLogger(__name__)
 
@@ -99,16 +100,13 @@ class ClickAnswerer:
             click = scaled(prompts[-1].click, canvas, scene.height, scene.width)
             fresh = self._recent.accepted(place, pending, click, {region.id for region in existing})
             result = self._draw(selections, config, canvas, [*existing, *fresh], served.version)
-            self._recent.keep(place, pending, fresh, [self._as_existing(one) for one in result])
+            self._recent.keep(place, pending, fresh, [as_existing(*one) for one in result])
         if not result:
             return self._empty(empty, "known-already")
         self._metrics.regions.inc(len(result))
         score = max(selection.members[0].score for selection in selections)
-        return Prediction(result=result, score=float(score), model_version=served.version)
-
-    def _as_existing(self, region: dict[str, Any]) -> Existing:
-        rle = self._regions.rle(region)
-        return Existing(region["id"], rle or {}, tuple(region_labels(region)), group_of(region), drafted=True)
+        regions = [region for region, _ in result]
+        return Prediction(result=regions, score=float(score), model_version=served.version)
 
     def _empty(self, answer: Prediction, reason: str) -> Prediction:
         self._metrics.empty.labels(reason).inc()
@@ -147,8 +145,8 @@ class ClickAnswerer:
         canvas: Canvas,
         existing: Sequence[Existing],
         version: str,
-    ) -> list[dict[str, Any]]:
-        regions: list[dict[str, Any]] = []
+    ) -> list[tuple[dict[str, Any], Found]]:
+        regions: list[tuple[dict[str, Any], Found]] = []
         left = self._settings.max_regions
         for selection in selections:
             drawn = self._draw_one(selection, config, canvas, existing, version, left)
@@ -164,9 +162,9 @@ class ClickAnswerer:
         existing: Sequence[Existing],
         version: str,
         most: int,
-    ) -> list[dict[str, Any]]:
+    ) -> list[tuple[dict[str, Any], Found]]:
         controls = offered_kinds(config, canvas.to_name, selection.label)
-        found = [self._prepare(one.mask, one.score, canvas) for one in selection.members]
+        found = [self._prepare(one, canvas) for one in selection.members]
         known = _match(found, existing, self._settings.duplicate_iou)
         heads = [region for region in known[:1] if region is not None]
         group = next((region.group for region in known if region is not None and region.group), None)
@@ -198,19 +196,30 @@ class ClickAnswerer:
             if index == 0:
                 parent = drawing.id
             drawings.append(drawing)
-        return draw([one.mask for _, one in given], drawings, controls, canvas, already=len(existing))
+        regions = draw([one.mask for _, one in given], drawings, controls, canvas, already=len(existing))
+        for region, (_, one) in zip(regions, given, strict=True):
+            self._regions.know(region, one.rle)
+        return [(region, one) for region, (_, one) in zip(regions, given, strict=True)]
 
-    def _prepare(self, mask: np.ndarray, score: float, canvas: Canvas) -> Found | None:
+    def _prepare(self, one: Instance, canvas: Canvas) -> Found | None:
         """A mask at the page's size without specks, None when nothing is left."""
+        mask, box = one.mask, one.box
         if mask.shape != (canvas.height, canvas.width):
             size = (canvas.width, canvas.height)
             mask = cv2.resize(mask.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST).astype(bool)
-        kept = without_specks(mask, self._settings.min_region_pixels)
-        return None if kept is None else Found(kept, mask_to_rle(kept), score)
+            box = mask_box(mask)
+        kept = without_specks(mask, self._settings.min_region_pixels, box)
+        return None if kept is None else Found(kept, mask_to_rle(kept, box), one.score)
 
     def _left_out(self, reason: str, count: int) -> None:
         if count:
             self._metrics.left_out.labels(reason).inc(count)
+
+
+def as_existing(region: dict[str, Any], found: Found) -> Existing:
+    """A region that was just drawn, as one that the task holds."""
+    labels = tuple(region_labels(region))
+    return Existing(region["id"], found.rle, labels, group_of(region), drafted=True)
 
 
 def canvas_for(point: PromptRegion, image: str, height: int, width: int) -> Canvas:
@@ -247,7 +256,7 @@ def _clicked_now(found: Sequence[Selection], click: Click) -> bool:
 
 
 def _rles(found: Sequence[Selection]) -> list[dict[str, Any]]:
-    return [mask_to_rle(one.mask) for selection in found for one in selection.members]
+    return [mask_to_rle(one.mask, one.box) for selection in found for one in selection.members]
 
 
 def _match(
@@ -255,14 +264,16 @@ def _match(
 ) -> list[Existing | None]:
     """For each mask, the region that holds it already, if one does."""
     matches: list[Existing | None] = [None] * len(found)
-    for index, one in enumerate(found):
-        if one is None:
-            continue
-        alike = [region for region in existing if list(region.rle["size"]) == one.rle["size"]]
-        if not alike:
-            continue
-        ious = rle_iou([one.rle], [dict(region.rle) for region in alike])[0]
-        best = int(ious.argmax())
-        if ious[best] >= threshold:
+    present = [(index, one) for index, one in enumerate(found) if one is not None]
+    if not present:
+        return matches
+    size = present[0][1].rle["size"]  # of the page; masks of another photo can't be the same
+    alike = [region for region in existing if list(region.rle["size"]) == size]
+    if not alike:
+        return matches
+    ious = rle_iou([one.rle for _, one in present], [dict(region.rle) for region in alike])
+    for (index, _), row in zip(present, ious, strict=True):
+        best = int(row.argmax())
+        if row[best] >= threshold:
             matches[index] = alike[best]
     return matches

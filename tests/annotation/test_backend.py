@@ -97,6 +97,12 @@ def test_one_click_gives_the_object_and_its_siblings(start):
         assert 0 <= one["score"] <= 1
 
 
+def test_one_click_asks_the_model_once(start):
+    system = ShapesSystem()
+    ask(start(system), [at(1)])
+    assert (system.calls["select_similar"], system.calls["segment"]) == (1, 1)  # the one inside the other
+
+
 def test_only_this_gives_one_object_without_a_group(start):
     result = ask(start(), [at(1, label="Only this")])["result"]
     assert len(result) == 1

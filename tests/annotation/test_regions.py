@@ -168,6 +168,7 @@ def test_specks_go_and_parts_stay():
     expected = mask.copy()
     expected[45] = False
     assert np.array_equal(without_specks(mask), expected)
+    assert np.array_equal(without_specks(mask, box=(5, 5, 53, 46)), expected)
     assert without_specks(np.zeros((5, 5), dtype=bool)) is None
     assert without_specks(np.eye(3, dtype=bool)) is None  # 3 pixels
     tiny = np.zeros((9, 9), dtype=bool)

@@ -103,6 +103,26 @@ def test_box_agrees_with_a_direct_search(mask):
     assert (x, y, x + width, y + height) == expected
 
 
+@given(masks(), st.data())
+def test_rle_in_a_box_is_the_rle_of_the_whole(mask, data):
+    x0, y0, x1, y1 = mask_box(mask)
+    height, width = mask.shape
+    wider = (
+        data.draw(st.integers(0, int(x0))),
+        data.draw(st.integers(0, int(y0))),
+        data.draw(st.integers(int(x1), width)),
+        data.draw(st.integers(int(y1), height)),
+    )
+    assert mask_to_rle(mask, wider) == mask_to_rle(mask)
+
+
+def test_rle_in_a_box_joins_runs_over_the_photos_edge():
+    # The two columns are set from top to bottom: one run of 4, after one unset column.
+    mask = np.array([[0, 1, 1], [0, 1, 1]], bool)
+    assert mask_to_rle(mask, (1, 0, 3, 2)) == mask_to_rle(mask)
+    assert rle_counts(mask_to_rle(mask, (1, 0, 3, 2))).tolist() == [2, 4]
+
+
 def test_long_runs_take_several_characters():
     mask = np.zeros((1200, 1000), bool)
     mask[7, 500:] = True
