@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -137,6 +137,18 @@ class Selector:
         tensor = torch.from_numpy(np.ascontiguousarray(padded.transpose(2, 0, 1))).to(model.device)
         encoded = self.models.finder.encode(tensor[None], rows, columns)
         return PhotoView(self.models, tensor, encoded, scale)
+
+    def scene_arrays(self, scene: PhotoScene) -> dict[str, np.ndarray]:
+        """An encoded photo as arrays, to keep on disk; see :mod:`models.scene_arrays`."""
+        from models.scene_arrays import scene_arrays
+
+        return scene_arrays(scene)
+
+    def scene_from_arrays(self, arrays: Mapping[str, np.ndarray]) -> PhotoScene:
+        """The encoded photo that arrays of this selector's networks hold."""
+        from models.scene_arrays import scene_from_arrays
+
+        return scene_from_arrays(self.models, arrays)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -50,6 +50,11 @@ class PhotoView:
         """Memory that the view holds, in bytes; what CPN remembers of it is as large as P2 twice."""
         return self.encoded.nbytes + self._image.nelement() + 2 * self.encoded.pyramid[0].nelement() * 4
 
+    @property
+    def image(self) -> Tensor:
+        """The networks' input, uint8 ``[3, H', W']``."""
+        return self._image
+
     def find(
         self, groups: Sequence[Sequence[Point]], avoid: Sequence[Point] = ()
     ) -> list[FoundObject | None]:
