@@ -1,7 +1,7 @@
 """An encoded photo as plain arrays and back, for a cache on disk.
 
-What the networks computed is kept in half precision: half the size, and masks move by a pixel of their edge at
-most. What follows from it cheaply (CPN's memory) is computed again when it is first needed.
+What the networks computed is kept in half precision: half the size, and of a mask only pixels of its edge
+change. What follows from it cheaply (CPN's memory) is computed again when it is first needed.
 """
 
 from __future__ import annotations
