@@ -9,6 +9,7 @@ from safetensors import SafetensorError
 from torch import nn
 
 from models.backbones.base import Backbone
+from models.backbones.widening import into_widened
 from toolkit.errors import InputError
 
 # Normalisations of the maps put out, which SwinBackbone and ConvNextBackbone add to the published networks.
@@ -19,7 +20,8 @@ def load_backbone_weights(backbone: Backbone, source: str | os.PathLike[str]) ->
     """Put pretrained weights into a backbone, in place.
 
     Args:
-        backbone: Built by :func:`models.backbones.build_backbone`; not the compact one.
+        backbone: Built by :func:`models.backbones.build_backbone`; not the compact one. Channels that
+            :func:`models.backbones.widening.widen_input` added keep their weights.
         source: A folder, or a hub id such as ``microsoft/resnet-50``; a classifier's head is left out.
 
     Raises:
@@ -39,7 +41,7 @@ def load_backbone_weights(backbone: Backbone, source: str | os.PathLike[str]) ->
             f"backbone_weights '{source}': lacks {len(missing)} parameters of the backbone, such as "
             f"{min(missing)}; expected weights of the same network"
         )
-    body.load_state_dict(loaded.state_dict())
+    body.load_state_dict(into_widened(loaded.state_dict(), body.state_dict()))
 
 
 def _load(kind: type, config: object, source: str | os.PathLike[str]) -> tuple[nn.Module, list[str]]:
