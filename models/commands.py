@@ -63,7 +63,8 @@ def show_recipe(name: str) -> None:
     for part, count in size.parts.items():
         typer.echo(f"{part:20} {count / 1e6:8.3f} M")
     typer.echo(f"{'all':20} {size.parameters / 1e6:8.3f} M parameters")
-    typer.echo(f"{size.flops / 1e9:.1f} GFLOPs for {size.work}")
+    for work, flops in {size.work: size.flops, **size.further}.items():
+        typer.echo(f"{flops / 1e9:.{1 if flops >= 1e10 else 3}f} GFLOPs for {work}")
     if size.published:
         typer.echo(f"published: {size.published}")
 

@@ -97,11 +97,15 @@ def load_system(name: str | None) -> System:
     """The system with a name.
 
     Args:
-        name: ``simpson`` or None for the bundled SimpSON; else a folder or hub id with its weights.
+        name: ``simpson`` or None for the bundled SimpSON; a classical system (``grabcut``, ``flood-fill``,
+            ``random-walker``); else a folder or hub id with the weights of SimpSON or of a compared system.
 
     Raises:
         InputError: There is no such system and no such weights.
     """
     from models.selector import Selector
+    from models.systems.loading import load_compared
 
+    if name is not None and (compared := load_compared(name)) is not None:
+        return compared
     return Selector.load(None if name in (None, Selector.name) else name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +16,8 @@ from models.flops import count_flops
 from models.one_click import OneClickConfig, OneClickModel
 from models.pvm import VerificationConfig, VerificationModel
 from models.pyramid import STRIDES
-from models.recipes import read_recipe, recipe_names
-from models.recipes.schema import OneClickRecipe, ProposalRecipe
+from models.recipes import find_recipe, read_recipe, recipe_names
+from models.recipes.schema import InteractiveRecipe, OneClickRecipe, ProposalRecipe
 from toolkit.errors import InputError
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class NetworkSize:
         flops: Of the work; a multiplication and an addition count as two.
         work: What the FLOPs are of.
         published: What its authors reached, where known.
+        further: FLOPs of other work that the network does, by what it is.
     """
 
     name: str
@@ -57,6 +58,7 @@ class NetworkSize:
     flops: int
     work: str
     published: str
+    further: dict[str, int] = field(default_factory=dict)
 
     @property
     def parameters(self) -> int:
@@ -74,6 +76,8 @@ def recipe_size(name: str) -> NetworkSize:
         InputError: There is no such recipe, or its frozen 1C-DSN is unknown.
     """
     recipe = read_recipe(name)
+    if isinstance(recipe, InteractiveRecipe):
+        return _interactive(name, recipe)
     with torch.device("meta"):
         if isinstance(recipe, OneClickRecipe):
             network, work, run = _one_click(OneClickConfig(**recipe.model))
@@ -82,15 +86,33 @@ def recipe_size(name: str) -> NetworkSize:
         else:
             network, work, run = _pvm(recipe)
         flops = count_flops(run)
+    return NetworkSize(name, count_parts(network), flops, work, PUBLISHED_FIGURES.get(name, ""))
+
+
+def count_parts(network: nn.Module) -> dict[str, int]:
+    """Parameters of each direct part of a network."""
     parts: dict[str, int] = {}
     for key, value in network.named_parameters():
         parts[key.split(".")[0]] = parts.get(key.split(".")[0], 0) + value.numel()
-    return NetworkSize(name, parts, flops, work, PUBLISHED_FIGURES.get(name, ""))
+    return parts
 
 
 def all_sizes() -> list[NetworkSize]:
     """Of every packaged recipe."""
     return [recipe_size(name) for name in recipe_names()]
+
+
+def _interactive(name: str, recipe: InteractiveRecipe) -> NetworkSize:
+    from models.systems.table import definition
+
+    system = definition(recipe.system)
+    with torch.device("meta"):
+        network = system.network(system.config(**recipe.model)).eval()
+        counted = {work.text: count_flops(work.run) for work in system.works(network)}
+    main, *others = counted
+    further = {text: counted[text] for text in others}
+    published = system.published.get(find_recipe(name).stem, "")
+    return NetworkSize(name, count_parts(network), counted[main], main, published, further)
 
 
 def _one_click(config: OneClickConfig) -> tuple[nn.Module, str, Callable[[], Any]]:

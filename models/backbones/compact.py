@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from models.backbones.base import Backbone
+from models.backbones.base import EarlyFusionBackbone
 
 
 def conv_norm(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
@@ -41,7 +41,7 @@ class ResidualBlock(nn.Module):
         return torch.relu(self.second(torch.relu(self.first(x))) + self.shortcut(x))
 
 
-class CompactBackbone(Backbone):
+class CompactBackbone(EarlyFusionBackbone):
     """A residual network whose cost sits at strides 8 and 16.
 
     Args:
@@ -66,10 +66,12 @@ class CompactBackbone(Backbone):
             stages.append(nn.Sequential(*blocks))
         self.stages = nn.ModuleList(stages)
         self.channels = tuple(widths)
+        self.early_channels = stem
 
-    def forward(self, pixels: Tensor) -> list[Tensor]:
-        """Feature maps at strides 4, 8, 16, 32 of normalised pixels ``[B, 3, H, W]``."""
-        x = self.stem(pixels)
+    def forward(self, pixels: Tensor, added: Tensor | None = None) -> list[Tensor]:
+        """See :class:`EarlyFusionBackbone`."""
+        x = self.stem[0](pixels)
+        x = self.stem[1:](x if added is None else x + added)
         maps = []
         for stage in self.stages:
             x = stage(x)

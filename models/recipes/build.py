@@ -7,7 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.recipes.reading import find_recipe, read_recipe
-from models.recipes.schema import DataSettings, OneClickRecipe, ProposalRecipe, ScheduleSettings
+from models.recipes.schema import (
+    DataSettings,
+    InteractiveRecipe,
+    OneClickRecipe,
+    ProposalRecipe,
+    ScheduleSettings,
+)
 from toolkit.errors import InputError
 from toolkit.training import Schedule
 
@@ -72,6 +78,10 @@ def build_task(
         from models.tasks.cpn import ProposalTask
 
         return ProposalTask(recipe), schedule, stem
+    if isinstance(recipe, InteractiveRecipe):
+        from models.systems.table import definition
+
+        return definition(recipe.system).task(recipe), schedule, stem
     from models.tasks.pvm import VerificationTask
 
     return VerificationTask(recipe), schedule, stem

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model
 
-from models.recipes.schema import OneClickRecipe, ProposalRecipe, Recipe, VerificationRecipe
+from models.recipes.schema import AnyRecipe, InteractiveRecipe, Recipe
 from toolkit.errors import InputError
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
 
 FOLDER = Path(__file__).parent
 
@@ -94,9 +97,7 @@ def merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def read_recipe(
-    name: str | Path, overrides: Sequence[str] = ()
-) -> OneClickRecipe | ProposalRecipe | VerificationRecipe:
+def read_recipe(name: str | Path, overrides: Sequence[str] = ()) -> AnyRecipe:
     """Read, change and validate a recipe.
 
     Raises:
@@ -107,8 +108,11 @@ def read_recipe(
     for override in overrides:
         apply_override(settings, override)
     try:
-        recipe = TypeAdapter(Recipe).validate_python(settings)
-        return recipe.model_copy(update={"model": network_settings(recipe)})
+        recipe: AnyRecipe = TypeAdapter(Recipe).validate_python(settings)
+        checked = {"model": network_settings(recipe)}
+        if isinstance(recipe, InteractiveRecipe):
+            checked["training"] = training_settings(recipe)
+        return recipe.model_copy(update=checked)
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(str(k) for k in e['loc']) or 'task'}: {e['msg']}" for e in error.errors()
@@ -116,18 +120,13 @@ def read_recipe(
         raise InputError(f"{path}: {problems}") from error
 
 
-def network_settings(recipe: OneClickRecipe | ProposalRecipe | VerificationRecipe) -> dict[str, Any]:
+def network_settings(recipe: AnyRecipe) -> dict[str, Any]:
     """The recipe's ``model`` section, checked against the arguments of the network's configuration.
 
     Raises:
         ValidationError: A key is no argument, or its value is ill-typed; transformers would take it.
     """
-    from models.cpn import ProposalConfig
-    from models.one_click import OneClickConfig
-    from models.pvm import VerificationConfig
-
-    kinds = {"one-click": OneClickConfig, "cpn": ProposalConfig, "pvm": VerificationConfig}
-    hints = get_type_hints(kinds[recipe.task].__init__)  # type: ignore[misc]  # the classes themselves
+    hints = arguments_of(_configuration(recipe))
     for name in ("return", "kwargs", "feature_channels"):  # the last one comes from the frozen 1C-DSN
         hints.pop(name, None)
     fields: dict[str, Any] = {name: (hint, None) for name, hint in hints.items()}
@@ -135,3 +134,44 @@ def network_settings(recipe: OneClickRecipe | ProposalRecipe | VerificationRecip
     whole = create_model("recipe", __config__=ConfigDict(protected_namespaces=()), model=(section, ...))
     checked = whole.model_validate({"model": recipe.model})
     return checked.model_dump(exclude_unset=True)["model"]
+
+
+def _configuration(recipe: AnyRecipe) -> type[PretrainedConfig]:
+    """The class of the configuration that the recipe's ``model`` section fills."""
+    if isinstance(recipe, InteractiveRecipe):
+        from models.systems.table import definition
+
+        return definition(recipe.system).config
+    from models.cpn import ProposalConfig
+    from models.one_click import OneClickConfig
+    from models.pvm import VerificationConfig
+
+    kinds: dict[str, type[PretrainedConfig]] = {
+        "one-click": OneClickConfig,
+        "cpn": ProposalConfig,
+        "pvm": VerificationConfig,
+    }
+    return kinds[recipe.task]
+
+
+def arguments_of(kind: type[PretrainedConfig]) -> dict[str, Any]:
+    """Types of a configuration's arguments by name, with those that it passes on to our own base classes."""
+    hints: dict[str, Any] = {}
+    for ancestor in reversed(kind.__mro__):
+        if ancestor.__module__.startswith("models.") and "__init__" in vars(ancestor):
+            hints |= get_type_hints(ancestor.__init__)  # type: ignore[misc]  # of this very class
+    return hints
+
+
+def training_settings(recipe: InteractiveRecipe) -> dict[str, Any]:
+    """The recipe's ``training`` section, checked against the system's own settings, with their defaults.
+
+    Raises:
+        ValidationError: A key is unknown, or its value is ill-typed.
+    """
+    from models.systems.table import definition
+
+    own = definition(recipe.system).training_settings
+    none = create_model("training", __config__=ConfigDict(extra="forbid"))
+    whole = create_model("recipe", training=(own or none, ...))
+    return whole.model_validate({"training": recipe.training}).model_dump()["training"]

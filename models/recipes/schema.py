@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from models.systems.table import TRAINED
 
 
 class Strict(BaseModel):
@@ -182,8 +184,79 @@ class VerificationRecipe(Strict):
     data: DataSettings = DataSettings()
     margin: float = 1.0
     objects: int = Field(12, ge=2)
-    elsewhere: int = Field(3, ge=0)
+    elsewhere: int = Field(default=3, ge=0)
     schedule: ScheduleSettings
 
 
-Recipe = Annotated[OneClickRecipe | ProposalRecipe | VerificationRecipe, Field(discriminator="task")]
+class ClickSettings(Strict):
+    """Simulated clicks of the interactive systems; defaults are RITM's.
+
+    Attributes:
+        most: Points of each sign that a picture starts with, at most.
+        decay: See :class:`models.systems.clicking.points.PointSampling`.
+        erode_probability: That positives keep away from the border.
+        elsewhere: Shares of negatives on the background, another object, the border.
+        rollouts: Further clicks without gradients, at most.
+        drop_previous: Probability that the mask before is withheld after roll-outs.
+    """
+
+    most: int = Field(default=24, ge=1)
+    decay: float = Field(default=0.8, gt=0, le=1)
+    erode_probability: float = Field(default=0.9, ge=0, le=1)
+    elsewhere: tuple[float, float, float] = (0.1, 0.4, 0.5)
+    rollouts: int = Field(default=3, ge=0)
+    drop_previous: float = Field(default=0.0, ge=0, le=1)
+
+    def sampling(self) -> dict[str, Any]:
+        """Arguments of ``PointSampling``."""
+        return self.model_dump(exclude={"rollouts", "drop_previous"})
+
+
+class FocalSettings(Strict):
+    """The normalised focal loss; see :func:`models.systems.clicking.losses.normalised_focal_loss`.
+
+    Attributes:
+        alpha: Weight of the object's pixels.
+        gamma: Exponent.
+        auxiliary: Weight of the auxiliary outputs' binary cross entropy.
+    """
+
+    alpha: float = Field(default=0.5, gt=0, lt=1)
+    gamma: float = Field(default=2.0, ge=0)
+    auxiliary: float = Field(default=0.4, ge=0)
+
+
+class InteractiveRecipe(Strict):
+    """Train a compared system. ``model`` holds arguments of the system's configuration.
+
+    Attributes:
+        system: A name in :data:`models.systems.table.TRAINED`.
+        backbone_weights: Folder or hub id of pretrained weights for the backbone; None starts from scratch.
+        backbone_lr_scale: The backbone learns at the schedule's rate times this.
+        init_from: Folder of the whole network's weights to start from.
+        training: The system's own settings; see its ``training_settings``.
+    """
+
+    task: Literal["interactive"]
+    system: str
+    description: str = ""
+    backbone_weights: str | None = None
+    backbone_lr_scale: float = Field(default=1.0, gt=0)
+    init_from: Path | None = None
+    model: dict[str, Any] = Field(default_factory=dict)
+    data: DataSettings = DataSettings()
+    clicks: ClickSettings = ClickSettings()
+    loss: FocalSettings = FocalSettings()
+    training: dict[str, Any] = Field(default_factory=dict)
+    schedule: ScheduleSettings
+
+    @field_validator("system")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in TRAINED:
+            raise ValueError(f"expected one of {', '.join(TRAINED)}")
+        return value
+
+
+AnyRecipe: TypeAlias = OneClickRecipe | ProposalRecipe | VerificationRecipe | InteractiveRecipe
+Recipe = Annotated[AnyRecipe, Field(discriminator="task")]
