@@ -17,13 +17,16 @@ HEADLESS = $(BIN)/python -c 'import sys, cv2; sys.exit(not cv2.version.headless)
 .PHONY: help demo test check clean
 
 help:
-	@echo 'make demo    install, then one click per demo photo: $(OUT)/index.html'
+	@echo 'make demo    install, one click per demo photo: $(OUT)/index.html, then Label Studio on these photos'
 	@echo 'make test    install, then the whole test suite (PYTEST_ARGS="-k masks" for a part)'
 	@echo 'make check   ruff, mypy, import-linter'
 	@echo 'make clean   remove $(VENV), $(OUT) and caches'
 
+# Without a terminal (and in CI) nobody could stop Label Studio: one click is answered there, then it leaves.
 demo: $(VENV)/.installed-demo
 	$(BIN)/declutter demo --out $(OUT)
+	@if [ -z "$$CI" ] && [ -t 0 ] && [ -t 1 ]; then check=; else check=--check; fi; set -x; \
+		$(BIN)/declutter studio up --optional $$check $(OUT)/demo-photos
 
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

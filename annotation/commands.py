@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import webbrowser
 from collections.abc import Mapping
 from pathlib import Path
@@ -54,8 +55,25 @@ def up(
     check: Annotated[
         bool, typer.Option("--check", help="Set everything up, let the model answer one click, and leave.")
     ] = False,
+    optional: Annotated[
+        bool,
+        typer.Option("--optional", help="Where Label Studio can't be installed, say so and leave with 0."),
+    ] = False,
 ) -> None:
     """Start Label Studio and the backend, with photos in; Ctrl-C stops both, a second run goes on."""
+    from annotation.studio.environment import NotInstallableError
+
+    try:
+        _up(photos, host, port, system, browser, check)
+    except NotInstallableError as error:
+        if not optional:
+            raise
+        typer.echo(f"without Label Studio: {error}")
+
+
+def _up(
+    photos: Path | None, host: str, port: int | None, system: str | None, browser: bool, check: bool
+) -> None:
     from annotation.studio.project import read_material
     from annotation.studio.up import UpOptions, running, stop_signals, wait_until_stopped
     from toolkit.report import Report
@@ -68,7 +86,7 @@ def up(
         if check:
             _check(everything)
             return
-        if browser:
+        if browser and _has_display():
             webbrowser.open(everything.address)
         try:
             wait_until_stopped(everything)
@@ -224,6 +242,13 @@ def _show(everything: Running, report: Report, data: Path) -> None:
     typer.echo(f"  sign in as     {account.email}")
     typer.echo(f"  password       {account.password}")
     typer.echo("  Ctrl-C stops it.\n")
+
+
+def _has_display() -> bool:
+    """Whether a browser has a screen to open on; without one, a text browser would take the terminal."""
+    if sys.platform in ("win32", "darwin"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 def _check(everything: Running) -> None:

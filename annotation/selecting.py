@@ -15,19 +15,21 @@ from toolkit.masks import mask_box
 from toolkit.selection import Instance
 
 SAME_OBJECT = 0.5  # IoU from which two masks are one object
+NO_SIBLINGS = "this system finds no similar objects: only the clicked one is given"
 
 
 @dataclass
 class Selection:
     """What one or several prompts on one object select.
 
-    `members` starts with the clicked object; with mode "all" its siblings follow.
+    `members` starts with the clicked object; with mode "all" its siblings follow, unless `note` says why not.
     """
 
     label: str
     mode: Mode
     clicks: list[Click]
     members: list[Instance] = field(default_factory=list)
+    note: str = ""
 
 
 def select(scene: Any, prompts: Sequence[Prompt], rejected: Sequence[Click] = ()) -> list[Selection]:
@@ -46,7 +48,9 @@ def select(scene: Any, prompts: Sequence[Prompt], rejected: Sequence[Click] = ()
     Returns:
         One selection for each clicked object; empty where nothing was found.
     """
-    if len(prompts) == 1 and not rejected and prompts[0].mode == "all" and prompts[0].click.positive:
+    finds_siblings = hasattr(scene, "select_similar")
+    first = len(prompts) == 1 and not rejected and prompts[0].click.positive
+    if finds_siblings and first and prompts[0].mode == "all":
         return _one_click(scene, prompts[0])
     negatives = [p.click for p in prompts if not p.click.positive]
     unwanted = [*negatives, *(replace(click, positive=False) for click in rejected)]
@@ -56,19 +60,16 @@ def select(scene: Any, prompts: Sequence[Prompt], rejected: Sequence[Click] = ()
             _add(scene, selections, prompt)
     for selection in selections:
         _settle(scene, selection, negatives)
-        if selection.mode == "all":
+        if selection.mode == "all" and not finds_siblings:
+            selection.note = NO_SIBLINGS
+        elif selection.mode == "all":
             selection.members += _siblings(scene, selection, unwanted)
     return _without_repeats([s for s in selections if s.members])
 
 
 def _one_click(scene: Any, prompt: Prompt) -> list[Selection]:
     """The common case, which needs no more than one call: a first click on an object."""
-    find = getattr(scene, "select_similar", None)
-    if find is None:
-        alone = scene.segment([prompt.click])
-        found: list[Instance] = [] if alone is None else [alone]
-    else:
-        found = find(prompt.click)
+    found: list[Instance] = scene.select_similar(prompt.click)
     if not found:
         return []
     head, *others = found
@@ -123,13 +124,11 @@ def _cut_back(scene: Any, mask: np.ndarray, click: Click, clicks: Sequence[Click
 
 
 def _siblings(scene: Any, selection: Selection, unwanted: Sequence[Click]) -> list[Instance]:
-    find = getattr(scene, "select_similar", None)
-    if find is None:
-        return []
     own = selection.members[0]
     click = selection.clicks[0]
     against = [negative for negative in unwanted if not holds(own.mask, negative)]
-    found: list[Instance] = find(click, negatives=against) if against else find(click)
+    similar = scene.select_similar
+    found: list[Instance] = similar(click, negatives=against) if against else similar(click)
     return [
         one
         for one in found[1:]

@@ -1,16 +1,16 @@
-"""From annotators' work to better weights: make splits, fine-tune, compare on the part held back."""
+"""From annotators' work to better weights: write a split, fine-tune, and read how that compares."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
-import shutil
 import subprocess
 import sys
+import tempfile
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,21 +19,14 @@ from annotation.backend.settings import BackendSettings
 from annotation.exporting import Photo, export_tasks
 from annotation.photo_sources import from_label_studio, in_folders
 from toolkit.errors import InputError
-from toolkit.split import Split, SplitWriter, read_split
 
 logger = logging.getLogger(__name__)
 
-PARTS = ("one-click", "cpn", "pvm")
-HELD_BACK = 0.2  # of the photos, by name, so that a photo once held back is never learned from later
-FEWEST_PHOTOS = 5
-MARGIN = 0.005  # by how much the mean score must rise, so that noise does not change what is served
-STEPS_VARIABLE = "DECLUTTER_TRAINING_STEPS"
-STEPS = 300
-LEARNING_RATE = 2e-4
+STEPS_VARIABLE = "DECLUTTER_TRAINING_STEPS"  # how long each network learns; the recipes say otherwise
 HOURS = 12
 
-Declutter = Callable[[Sequence[str]], None]
-"""Runs a command line of `declutter`; raises InputError when it fails."""
+Declutter = Callable[[Sequence[str], Callable[[str], None]], None]
+"""Runs a command line of `declutter`, told each line that it prints; raises InputError when it fails."""
 
 
 @dataclass(frozen=True)
@@ -91,19 +84,12 @@ def fine_tune_and_compare(
     run = declutter or run_declutter
 
     def work(tasks: list[dict[str, Any]], folder: Path, say: Callable[[str], None]) -> Outcome:
-        say("writing splits")
-        learn, held, counts = make_splits(tasks, folder, photo_source(settings))
+        say("writing a split")
+        export_tasks(tasks, folder / "annotated", photo_source(settings), overwrite=True)
         before = weights or served_weights(settings.state_dir)
-        after = folder / "weights"
-        fine_tune(learn, before, after, folder / "runs", run, say)
-        say("comparing on the part held back")
-        scores = [
-            evaluate(held, which, folder / name, run)
-            for name, which in (("before", before), ("after", after))
-        ]
+        run(finetune_command(folder / "annotated", before, folder / "finetune"), say)
         version = f"finetuned-{time.strftime('%Y%m%d-%H%M%S')}"
-        better = is_better(scores[0], scores[1])
-        return Outcome(better, scores[0], scores[1], after, version, counts)
+        return read_outcome(folder / "finetune", version)
 
     return work
 
@@ -115,86 +101,28 @@ def photo_source(settings: BackendSettings) -> Photo:
     return in_folders([root for root in settings.local_roots if root.is_dir()])
 
 
-def make_splits(
-    tasks: Sequence[Mapping[str, Any]], folder: Path, photo: Photo
-) -> tuple[Path, Path, dict[str, int]]:
-    """Write what annotators made as a split to learn from and one held back.
-
-    Raises:
-        InputError: there are too few annotated photos.
-    """
-    export_tasks(tasks, folder / "all", photo, overwrite=True)
-    split = read_split(folder / "all")
-    marked = [index for index, record in enumerate(split.images) if split.annotations_of(record.id)]
-    if len(marked) < FEWEST_PHOTOS:
-        raise InputError(
-            f"{len(marked)} photos with annotations are too few to learn from; "
-            f"annotate at least {FEWEST_PHOTOS}"
-        )
-    ranks = {index: _rank(split.images[index].file_name) for index in marked}
-    held = [index for index in marked if ranks[index] < HELD_BACK] or [min(marked, key=ranks.__getitem__)]
-    learn = [index for index in marked if index not in set(held)] or marked[:-1]
-    counts = {}
-    for name, indices in (("learn", learn), ("held-back", held)):
-        part = split.subset(indices)
-        counts[f"{name} photos"], counts[f"{name} objects"] = len(part), len(part.annotations)
-        _copy(part, folder / name)
-    return folder / "learn", folder / "held-back", counts
+def finetune_command(split: Path, before: Path, out: Path) -> list[str]:
+    """The command line that fine-tunes weights on a split."""
+    command = ["train", "finetune", "--set", f"data.train={split}"]
+    if steps := os.environ.get(STEPS_VARIABLE):
+        command += ["--set", f"schedule.steps={steps}"]
+    return [*command, "--init-from", str(before), "--out", str(out), "--resume"]
 
 
-def fine_tune(
-    learn: Path, before: Path, after: Path, runs: Path, run: Declutter, say: Callable[[str], None]
-) -> None:
-    """Fine-tune every network that the served weights have, one after the other.
-
-    1C-DSN comes first; CPN and PVM learn on its features, so they follow it.
-    """
-    steps = int(os.environ.get(STEPS_VARIABLE) or STEPS)
-    for part in PARTS:
-        if not (before / part).is_dir():
-            continue
-        say(f"fine-tuning {part}")
-        command = [
-            "train",
-            f"{part}-compact",
-            "--out",
-            str(runs / part),
-            "--init-from",
-            str(before / part),
-            "--resume",
-        ]
-        values = {
-            "data.train": learn,
-            "schedule.steps": steps,
-            "schedule.lr": LEARNING_RATE,
-            "schedule.warmup_steps": max(1, steps // 20),
+def read_outcome(folder: Path, version: str) -> Outcome:
+    """What a finished fine-tuning came to; its new weights get a version."""
+    result: dict[str, Any] = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    scores: dict[str, dict[str, float | None]] = {
+        ending: {
+            name.removesuffix(f"_{ending}"): value
+            for name, value in result.items()
+            if name.endswith(f"_{ending}")
         }
-        if part != "one-click":
-            values["one_click"] = after / "one-click"
-        for key, value in values.items():
-            command += ["--set", f"{key}={value}"]
-        run(command)
-        shutil.copytree(runs / part / "final", after / part, dirs_exist_ok=True)
-    if not after.is_dir():
-        raise InputError(f"{before}: has none of {', '.join(PARTS)} to fine-tune")
-
-
-def evaluate(held: Path, weights: Path, out: Path, run: Declutter) -> dict[str, float | None]:
-    """Scores of weights on the part held back: mIoU of single clicks, AP and AR of groups."""
-    run(["eval", "one-click", str(held), "--system", str(weights), "--out", str(out / "one-click")])
-    scores = {"miou": _result(out / "one-click").get("miou")}
-    if (weights / "cpn").is_dir():
-        run(["eval", "groups", str(held), "--system", str(weights), "--out", str(out / "groups")])
-        groups = _result(out / "groups")
-        scores.update({"groups_ap": groups.get("ap"), "groups_ar": groups.get("ar")})
-    return scores
-
-
-def is_better(before: Mapping[str, float | None], after: Mapping[str, float | None]) -> bool:
-    """Whether the mean of the scores that both have rose by more than the margin."""
-    pairs = [(before.get(name), value) for name, value in after.items()]
-    gains = [new - old for old, new in pairs if old is not None and new is not None]
-    return bool(gains) and sum(gains) / len(gains) > MARGIN
+        for ending in ("before", "after")
+    }
+    counts = {name: value for name, value in result.items() if name.endswith(("_photos", "_objects"))}
+    better = bool(result["better"])
+    return Outcome(better, scores["before"], scores["after"], folder / "weights", version, counts)
 
 
 def served_weights(state_dir: Path | None) -> Path:
@@ -206,46 +134,43 @@ def served_weights(state_dir: Path | None) -> Path:
     return better[0] if better is not None else BUNDLED
 
 
-def run_declutter(arguments: Sequence[str]) -> None:
+def run_declutter(arguments: Sequence[str], say: Callable[[str], None] = lambda _: None) -> None:
     """Run a command line of `declutter` in a process of its own, at low priority.
+
+    Args:
+        arguments: of the command.
+        say: told each line that it prints.
 
     Raises:
         InputError: it failed; the last line it wrote says why.
     """
-    command = [sys.executable, "-c", "from toolkit.cli import main; main()", *arguments]
-
-    def step_back() -> None:
-        os.nice(10)  # annotators' clicks go first
-
-    done = subprocess.run(
-        command,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=HOURS * 3600,
-        check=False,
-        preexec_fn=step_back if hasattr(os, "nice") else None,
-    )
-    if done.returncode != 0:
-        lines = [line for line in done.stderr.splitlines() if line.strip()] or ["no message"]
+    # At low priority, because annotators' clicks go first.
+    code = "import os; hasattr(os, 'nice') and os.nice(10); from toolkit.cli import main; main()"
+    command = [sys.executable, "-c", code, *arguments]
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as complaints,
+        subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            text=True,
+        ) as process,
+    ):
+        watchdog = threading.Timer(HOURS * 3600, process.kill)
+        watchdog.daemon = True
+        watchdog.start()
+        try:
+            for line in process.stdout or ():
+                if line.strip():
+                    say(line.strip())
+            failed = process.wait() != 0
+        finally:
+            watchdog.cancel()
+        complaints.seek(0)
+        lines = [line.strip() for line in complaints if line.strip()] or ["no message"]
+    if failed:
         raise InputError(f"declutter {' '.join(arguments[:2])} failed: {lines[-1]}")
-
-
-def _copy(split: Split, out: Path) -> None:
-    with SplitWriter(
-        out, categories=split.categories, info=split.info, licenses=split.licenses, overwrite=True, link=True
-    ) as writer:
-        for record in split:
-            writer.add_record(record, split.image_path(record), split.annotations_of(record.id))
-
-
-def _rank(name: str) -> float:
-    """A number in [0, 1) that depends on a name only."""
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big") / 2**32
-
-
-def _result(out: Path) -> dict[str, Any]:
-    return json.loads((out / "result.json").read_text(encoding="utf-8"))
 
 
 def _number(value: float | None) -> str:

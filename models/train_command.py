@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from toolkit.errors import InputError
 
 if TYPE_CHECKING:
     from toolkit.training import Schedule, TrainingTask
@@ -50,8 +53,25 @@ def describe(task: TrainingTask, schedule: Schedule, crop: int) -> list[str]:
     ]
 
 
+def run_finetune(settings: Sequence[str], out: Path, start: Path | None, resume: bool) -> None:
+    """Fine-tune all networks of a selector; see :mod:`models.finetune`."""
+    from models.finetune import Finetuning, finetune, paths_of
+    from models.loading import BUNDLED
+
+    split, others = paths_of(settings)
+    if split is None:
+        raise InputError("data.train: no split to learn from; add --set data.train=FOLDER")
+    finetune(Finetuning(split, out, start or BUNDLED, others, resume), typer.echo)
+
+
 def train(
-    recipe: Annotated[str, typer.Argument(help="A recipe file (YAML), or the name of a packaged one.")],
+    recipe: Annotated[
+        str,
+        typer.Argument(
+            help="A recipe file (YAML), or the name of a packaged one; `finetune` goes on with all networks "
+            "of a selector (--init-from, the bundled one by default) on data.train, and compares."
+        ),
+    ],
     settings: Annotated[
         list[str],
         typer.Option("--set", metavar="KEY=VALUE", help="Change a field, e.g. schedule.steps=1000."),
@@ -77,6 +97,11 @@ def train(
 
     shortcuts = {"schedule.seed": seed, "schedule.workers": workers}
     given = [f"{key}={value}" for key, value in shortcuts.items() if value is not None]
+    if recipe == "finetune":
+        if max_minutes is not None or dry_run or tracker:
+            raise InputError("finetune: takes no --max-minutes, --dry-run and --tracker; its parts do")
+        run_finetune([*settings, *given], out or Path("runs") / recipe, init_from, resume)
+        return
     described = read_recipe(recipe, [*settings, *given])
     folder = out if out is not None else Path("runs") / find_recipe(recipe).stem
     goes_on = resume and bool(list_checkpoints(folder / "checkpoints"))

@@ -168,7 +168,8 @@ class ClickAnswerer:
         known = _match(found, existing, self._settings.duplicate_iou)
         heads = [region for region in known[:1] if region is not None]
         group = next((region.group for region in known if region is not None and region.group), None)
-        group = group or (secrets.token_hex(4) if selection.mode == "all" else None)
+        if group is None and selection.mode == "all" and not selection.note:
+            group = secrets.token_hex(4)
         fresh = [
             (index, one)
             for index, (one, same) in enumerate(zip(found, known, strict=True))
@@ -192,6 +193,8 @@ class ClickAnswerer:
                 text.append(
                     f"{surplus} more left out: at most {self._settings.max_regions} regions are given"
                 )
+            if number == 0 and selection.note:
+                text.append(selection.note)
             drawing = Drawing(selection.label, one.score, parent=parent, meta={"text": text, META: notes})
             if index == 0:
                 parent = drawing.id

@@ -18,6 +18,10 @@ MARK = "declutter-label-studio.txt"
 INSTALL_MINUTES = 30
 
 
+class NotInstallableError(InputError):
+    """Label Studio is not there and cannot be installed."""
+
+
 def user_data_dir() -> Path:
     """Where programs keep a user's data on this system."""
     if sys.platform == "win32":
@@ -63,7 +67,7 @@ def ensure(venv: Path | None = None, say: Callable[[str], None] = lambda _: None
         The `label-studio` program.
 
     Raises:
-        InputError: it could not be installed; says why.
+        NotInstallableError: it could not be installed; says why.
     """
     venv = venv or venv_dir()
     program = executable(venv, "label-studio")
@@ -74,12 +78,13 @@ def ensure(venv: Path | None = None, say: Callable[[str], None] = lambda _: None
         return program
     say(f"installing Label Studio {VERSION} into {venv} (about 1 GB, a few minutes, once) …")
     if venv.exists() and not (venv / "pyvenv.cfg").is_file() and any(venv.iterdir()):
-        raise InputError(
+        raise NotInstallableError(
             f"{venv}: is not empty and no virtual environment; set {VENV_VARIABLE} to another folder"
         )
     _run([sys.executable, "-m", "venv", "--clear", str(venv)], "make a virtual environment", venv)
     python = str(executable(venv, "python"))
     install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    install += ["--retries", "2", "--timeout", "15"]  # so that a machine without network learns it soon
     _run([*install, f"label-studio=={VERSION}"], f"install label-studio=={VERSION}", venv)
     _mark(venv)
     return program
@@ -114,8 +119,12 @@ def _run(command: list[str], what: str, venv: Path) -> None:
             command, capture_output=True, text=True, timeout=INSTALL_MINUTES * 60, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise InputError(f"{venv}: cannot {what} ({error}); set {VENV_VARIABLE} to another folder") from error
+        raise NotInstallableError(
+            f"{venv}: cannot {what} ({error}); set {VENV_VARIABLE} to another folder"
+        ) from error
     if done.returncode != 0:
         lines = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
         last = lines[-1] if lines else "no message"
-        raise InputError(f"{venv}: cannot {what}: {last}; check the network and the disk, then run again")
+        raise NotInstallableError(
+            f"{venv}: cannot {what}: {last}; check the network and the disk, then run again"
+        )

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from toolkit.systems import System
 
 
+PHOTO_FOLDER = "demo-photos"
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What one click on one photo gave.
@@ -114,6 +117,15 @@ def write_split(folder: Path, outcomes: Sequence[Outcome], system_name: str) -> 
             )
 
 
+def copy_photos(folder: Path, photos: Sequence[DemoPhoto]) -> None:
+    """Put the photos themselves into a folder, for Label Studio to show."""
+    from toolkit.files import write_bytes_atomic
+
+    for photo in photos:
+        source = photo.path()
+        write_bytes_atomic(folder / f"{photo.name}{source.suffix}", source.read_bytes())
+
+
 def summarise(outcomes: Sequence[Outcome]) -> dict[str, Any]:
     """The figures of the run: per photo, and of the coins."""
     photos = {
@@ -152,6 +164,7 @@ def write_demo(out: Path, outcomes: Sequence[Outcome], system_name: str) -> Path
         save_image(out / f"{outcome.photo.name}-cleaned.png", cleaned)
         if not outcome.selection:
             report.add_skipped(outcome.photo.name, "no object found under the click")
+    copy_photos(out / PHOTO_FOLDER, [outcome.photo for outcome in outcomes])
     save_image(out / "picture.jpg", before_and_after(pictures[outcomes[0].photo.name]), quality=80)
     write_split(out / "split", outcomes, system_name)
     write_json_atomic(out / "result.json", summarise(outcomes))

@@ -35,8 +35,17 @@ def test_the_dockerfile_copies_what_is_there():
     copied = [word for line in lines if line.startswith("COPY ") for word in line.split()[1:-1]]
     missing = [name for name in copied if not (ROOT / name).exists()]
     assert missing in ([], ["constraints.txt"])
-    assert any("--constraint constraints.txt" in line for line in lines)
+    installs = [line for line in lines if "pip install" in line]
+    assert installs
+    assert all("--constraint constraints.txt" in line for line in installs)
+    assert "opencv-python-headless" in installs[-1]  # the last word on cv2/, which two packages write
     assert "USER declutter" in lines
+
+
+def test_what_the_dockerfile_copies_is_not_ignored():
+    kept = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    lines = (ROOT / "annotation" / "Dockerfile").read_text().splitlines()
+    assert {word for line in lines if line.startswith("COPY ") for word in line.split()[1:-1]} == kept
 
 
 @pytest.mark.parametrize("sign_in", [False, True])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import time
 from pathlib import Path
@@ -16,13 +17,7 @@ from annotation.label_config import Control, Label
 from annotation.regions import Canvas, Drawing, region
 from annotation.schemas import WebhookRequest
 from annotation.systems import SERVED, load_served
-from annotation.training_jobs import (
-    FEWEST_PHOTOS,
-    fine_tune_and_compare,
-    is_better,
-    make_splits,
-    run_declutter,
-)
+from annotation.training_jobs import fine_tune_and_compare, run_declutter
 from tests.helpers.selection_system import RED, ShapesSystem, shapes_photo
 from toolkit.errors import InputError
 from toolkit.image import save_image
@@ -55,24 +50,24 @@ def annotated(photos: Path, count: int) -> list[dict]:
 
 
 class Declutter:
-    """Stands for the command line: `train` leaves weights, `eval` leaves the scores it is told to."""
+    """Stands for the command line: `train finetune` leaves the result that it is told to."""
 
     def __init__(self, after: float) -> None:
         self.after = after
         self.commands: list[list[str]] = []
 
-    def __call__(self, arguments) -> None:
+    def __call__(self, arguments, say) -> None:
         self.commands.append(list(arguments))
-        out = Path(arguments[list(arguments).index("--out") + 1])
-        if arguments[0] == "train":
-            (out / "final").mkdir(parents=True)
-            (out / "final" / "config.json").write_text("{}")
-            return
-        assert read_split(arguments[2]).annotations
-        new = "weights" in str(arguments[list(arguments).index("--system") + 1])
-        out.mkdir(parents=True)
-        score = self.after if new else 0.5
-        (out / "result.json").write_text(json.dumps({"miou": score, "ap": score, "ar": None}))
+        say("fine-tuning one-click")
+        given = dict(itertools.pairwise(arguments))
+        assert read_split(given["--set"].removeprefix("data.train=")).annotations
+        out = Path(given["--out"])
+        for part in ("one-click", "cpn", "pvm"):
+            (out / "weights" / part).mkdir(parents=True)
+            (out / "weights" / part / "config.json").write_text("{}")
+        result = {"better": self.after > 0.5, "learn_photos": 10, "held_photos": 2}
+        result |= {"miou_before": 0.5, "miou_after": self.after, "groups_ar_before": None}
+        (out / "result.json").write_text(json.dumps({**result, "groups_ar_after": 0.1}))
 
 
 @pytest.fixture
@@ -128,31 +123,6 @@ def test_events_without_numbers_are_not_stored(tmp_path, fields):
     )
 
 
-def test_photos_held_back_stay_held_back(tmp_path):
-    from annotation.photo_sources import in_folders
-
-    tasks = annotated(tmp_path / "photos", 30)
-    source = in_folders([tmp_path / "photos"])
-    learn, held, counts = make_splits(tasks, tmp_path / "one", source)
-    names = {record.file_name for record in read_split(held)}
-    assert 1 <= len(names) <= 14
-    assert not names & {record.file_name for record in read_split(learn)}
-    assert counts["learn photos"] + counts["held-back photos"] == 30
-    # With fewer photos, none that was held back before is learned from now.
-    less, _, _ = make_splits(tasks[:20], tmp_path / "two", source)
-    assert not names & {record.file_name for record in read_split(less)}
-    with pytest.raises(InputError, match=f"annotate at least {FEWEST_PHOTOS}"):
-        make_splits(tasks[:3], tmp_path / "three", source)
-
-
-def test_better_means_better_by_more_than_noise():
-    assert is_better({"miou": 0.5, "ap": 0.3}, {"miou": 0.52, "ap": 0.3})
-    assert not is_better({"miou": 0.5}, {"miou": 0.501})
-    assert not is_better({"miou": 0.5, "ap": 0.3}, {"miou": 0.6, "ap": 0.1})
-    assert not is_better({"miou": None}, {"miou": 0.9})
-    assert not is_better({}, {})
-
-
 @pytest.mark.parametrize(("after", "better"), [(0.6, True), (0.5, False), (0.2, False)])
 def test_start_training_serves_new_weights_only_if_they_are_better(
     start, tmp_path, served_before, after, better
@@ -188,10 +158,12 @@ def test_start_training_serves_new_weights_only_if_they_are_better(
     (report,) = client.get("/training").json()
     assert report["state"] == "finished", report
     assert report["outcome"]["better"] is better
-    assert report["outcome"]["before"] == {"miou": 0.5, "groups_ap": 0.5, "groups_ar": None}
-    trained = [command[1] for command in declutter.commands if command[0] == "train"]
-    assert trained == ["one-click-compact", "cpn-compact", "pvm-compact"]
-    assert f"one_click={state}" in " ".join(declutter.commands[1])
+    assert report["outcome"]["before"] == {"miou": 0.5, "groups_ar": None}
+    assert report["outcome"]["after"] == {"miou": after, "groups_ar": 0.1}
+    assert report["outcome"]["counts"] == {"learn_photos": 10, "held_photos": 2}
+    (command,) = declutter.commands
+    assert command[:2] == ["train", "finetune"]
+    assert command[command.index("--init-from") + 1] == str(served_before)
     version = client.get("/health").json()["model_version"]
     assert version == (report["outcome"]["version"] if better else "shapes-1")
 
@@ -245,6 +217,9 @@ def test_better_weights_are_served_after_a_restart(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_failing_command_is_one_sentence():
+def test_what_a_command_says_is_passed_on_and_its_failure_is_one_sentence():
+    said = []
+    run_declutter(["models", "list"], said.append)
+    assert any(line.startswith("one-click") for line in said)
     with pytest.raises(InputError, match=r"declutter data validate failed: .*nowhere"):
         run_declutter(["data", "validate", "/nowhere"])

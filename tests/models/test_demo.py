@@ -123,6 +123,13 @@ def test_the_selections_are_a_split(finished: tuple[Path, list[Outcome]]) -> Non
     assert "CC0" in json.dumps(dict(split.card))
 
 
+def test_the_photos_are_there_for_label_studio(finished: tuple[Path, list[Outcome]]) -> None:
+    out, outcomes = finished
+    copies = sorted((out / "demo-photos").iterdir())
+    assert [path.name for path in copies] == ["coffee.png", "coins.png"]
+    assert copies[1].read_bytes() == outcomes[0].photo.path().read_bytes()
+
+
 def test_the_figures_and_what_was_left_out_are_written(finished: tuple[Path, list[Outcome]]) -> None:
     out, _ = finished
     result = json.loads((out / "result.json").read_text())

@@ -41,7 +41,9 @@ def test_one_click_on_the_coins(chromium, options: UpOptions, first_run, tmp_pat
     ):
         up.probe.wait_ready()
         browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
-        page = StudioPage(browser.new_page(), up.server.url, ARTEFACTS / "coins")
+        page = StudioPage(
+            browser.new_page(viewport={"width": 1400, "height": 1000}), up.server.url, ARTEFACTS / "coins"
+        )
         page.sign_in(up.account.email, up.account.password)
         task = up.client.tasks(up.project)[0].id
         page.open(up.project, task)
