@@ -1,10 +1,10 @@
-"""What "All like this" costs on the coins photo: the first click against later ones, through the whole backend.
+"""What "All like this" costs on the coins photo: the first click against later ones, through the backend.
 
     python -m tests.benchmarks.bench_second_click
 
-The backend runs in this process with the bundled weights, and is asked over HTTP as Label Studio asks it. The
-first click fetches, opens and encodes the photo and selects all siblings; a later click, on another coin, only
-selects. Processor time stands beside the time on the clock, because it says the same on a busy machine.
+The backend runs in this process with the bundled weights, and is asked over HTTP as Label Studio asks it.
+The first click fetches, opens and encodes the photo and selects all siblings; a later click, on another coin,
+only selects. Processor time stands beside the time on the clock, because it says the same on a busy machine.
 """
 
 from __future__ import annotations
