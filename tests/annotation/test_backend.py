@@ -103,30 +103,6 @@ def test_one_click_asks_the_model_once(start):
     assert (system.calls["select_similar"], system.calls["segment"]) == (1, 1)  # the one inside the other
 
 
-class SingleScene:
-    """A scene of a system that knows no siblings, as the compared ones do not."""
-
-    def __init__(self, scene) -> None:
-        self.height, self.width, self.nbytes, self.segment = scene.height, scene.width, 1, scene.segment
-
-
-class SingleSystem:
-    name = "single"
-
-    def encode(self, image: np.ndarray) -> SingleScene:
-        return SingleScene(ShapesSystem().encode(image))
-
-
-def test_a_system_without_siblings_gives_the_clicked_object_and_says_so(start):
-    client = start(SingleSystem())
-    (head,) = ask(client, [at(1)])["result"]
-    assert matching([head], 1)
-    assert head["meta"]["text"] == ["this system finds no similar objects: only the clicked one is given"]
-    assert "group" not in head["meta"]["declutter"]
-    (only,) = ask(client, [at(1, label="Only this")])["result"]
-    assert only["meta"]["text"] == []
-
-
 def test_only_this_gives_one_object_without_a_group(start):
     result = ask(start(), [at(1, label="Only this")])["result"]
     assert len(result) == 1
@@ -505,7 +481,12 @@ def test_systems_without_siblings_answer_with_the_object(start):
             return OneByOne()
 
     client = start(Single())
-    assert len(ask(client, [at(1)])["result"]) == 1
+    (head,) = ask(client, [at(1)])["result"]
+    assert matching([head], 1)
+    assert head["meta"]["text"] == ["this system finds no similar objects: only the clicked one is given"]
+    assert "group" not in head["meta"]["declutter"]
+    (only,) = ask(client, [at(1, label="Only this")])["result"]
+    assert only["meta"]["text"] == []
     answer = client.post("/predict", json=batch_body([task_body(ADDRESS, 1), task_body(ADDRESS, 2)]))
     assert answer.json() == {"results": [[], []]}
     assert "cannot propose objects without a click" in client.get("/prelabel").json()[0]["problems"][0]

@@ -25,7 +25,7 @@ from toolkit.image import save_image
 pytestmark = pytest.mark.slow
 
 CLIENTS, PHOTOS = 32, 20
-SECONDS = float(os.environ.get("DECLUTTER_LOAD_SECONDS", "20"))
+SECONDS = float(os.environ.get("DECLUTTER_LOAD_SECONDS", "60"))
 WIDTH, HEIGHT = 320, 240
 DISCS = [(40 + 60 * i, 50, 15, RED) for i in range(5)] + [(100 + 60 * i, 160, 20, GREEN) for i in range(3)]
 SCENE_BYTES = 20_000_000
