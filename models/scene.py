@@ -41,6 +41,11 @@ class PhotoScene:
         """Memory that the scene holds, in bytes."""
         return sum(view.nbytes for view in self.views)
 
+    def prepare(self) -> None:
+        """Compute now what the first selection would otherwise; for a photo that was encoded ahead."""
+        for view in self.views:
+            view.prepare()
+
     def segment(self, clicks: Sequence[Click]) -> Instance | None:
         """The object under some clicks; negative ones say what it must not hold. None: nothing found.
 

@@ -47,8 +47,10 @@ class PhotoView:
 
     @property
     def nbytes(self) -> int:
-        """Memory that the view holds, in bytes; what CPN remembers of it is as large as P2 twice."""
-        return self.encoded.nbytes + self._image.nelement() + 2 * self.encoded.pyramid[0].nelement() * 4
+        """Memory that the view holds, in bytes; with what CPN remembers of it, once it does."""
+        remembered: ProposalMemory | None = self.__dict__.get("_memory")  # where cached_property keeps it
+        own = self.encoded.nbytes + self._image.nelement()
+        return own if remembered is None else own + remembered.nbytes
 
     @property
     def image(self) -> Tensor:
@@ -77,6 +79,11 @@ class PhotoView:
             score=lambda item: item.score,
         )
         return select_iteratively(initial, steps, config)
+
+    def prepare(self) -> None:
+        """Compute now what the first selection would otherwise: CPN's memory."""
+        if self._models.proposals is not None:
+            _ = self._memory
 
     @cached_property
     def _memory(self) -> ProposalMemory:

@@ -202,7 +202,9 @@ class BatchAnswerer:
     def _encode(self, request: PredictRequest, task: Task, served: Served) -> None:
         try:
             config, image = _first_image(request)
-            self._open(config, image, task, served, Urgency.AHEAD)
+            photo = self._open(config, image, task, served, Urgency.AHEAD)
+            if (prepare := getattr(photo.scene, "prepare", None)) is not None:
+                self._photos.run(Urgency.AHEAD, photo, lambda _: prepare(), self._settings.answer_seconds)
         except Exception as error:  # noqa: BLE001 - the click that follows will say what is wrong
             logger.info("task %s was not encoded ahead: %s", task.id, error)
         finally:

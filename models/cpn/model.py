@@ -24,13 +24,20 @@ class ProposalMemory:
 
     Attributes:
         features: P2, P3, P4 of one image, ``[C, H, W]`` each; the query vectors are taken from them.
-        tokens: The decoder layers' keys and values, ``[1, HW, C']`` each.
+        keys: Of each decoder layer, ``[1, heads, HW, C' / heads]``.
+        values: The same.
         adapted: ``[C', H / 4, W / 4]``, what the aggregated query is correlated with.
     """
 
     features: list[Tensor]
-    tokens: list[Tensor]
+    keys: list[Tensor]
+    values: list[Tensor]
     adapted: Tensor
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that it holds beside the features, which are the scene's own."""
+        return sum(t.element_size() * t.nelement() for t in (*self.keys, *self.values, self.adapted))
 
 
 class ProposalModel(PreTrainedModel):
@@ -77,11 +84,15 @@ class ProposalModel(PreTrainedModel):
             One memory per image.
         """
         features = list(pyramid[:3])
-        tokens = []
-        for stride in self.config.level_order:
+        keys, values = [], []
+        for layer, stride in zip(self.layers, self.config.level_order, strict=True):
             level = QUERY_STRIDES.index(stride)
             projected = self.token_projections[level](features[level]).flatten(2).transpose(1, 2)
-            tokens.append(self.token_norms[level](projected))  # [B, HW, C']
+            tokens = self.token_norms[level](projected)  # [B, HW, C']
+            # No exemplar changes them, so no later round or click projects them again.
+            key, value = keys_and_values(layer.multihead_attn, tokens)
+            keys.append(key)
+            values.append(value)
         if self.config.adapter_depth == 0:
             adapted = self.adapter(features[0])
         else:
@@ -91,7 +102,12 @@ class ProposalModel(PreTrainedModel):
             ]
             adapted = self.adapter(torch.cat([features[0], *upsampled], 1))  # [B, C', H / 4, W / 4]
         return [
-            ProposalMemory([f[i] for f in features], [t[i : i + 1] for t in tokens], adapted[i])
+            ProposalMemory(
+                [f[i] for f in features],
+                [k[i : i + 1] for k in keys],
+                [v[i : i + 1] for v in values],
+                adapted[i],
+            )
             for i in range(len(adapted))
         ]
 
@@ -137,11 +153,39 @@ class ProposalModel(PreTrainedModel):
     def heatmap(self, memory: ProposalMemory, masks: Tensor, boxes: Tensor) -> Tensor:
         """Heatmap logits ``[H / 4, W / 4]`` for exemplars of one group; arguments as for :meth:`queries`."""
         x = self.queries(memory, masks, boxes)
-        for layer, tokens in zip(self.layers, memory.tokens, strict=True):
-            x = layer(x, tokens)
+        for layer, keys, values in zip(self.layers, memory.keys, memory.values, strict=True):
+            x = decode(layer, x, keys, values)
         kernel = self.aggregate(x.mean(1))[0]  # [C']
         scores = torch.einsum("c,chw->hw", kernel, memory.adapted)
         return scores / self.config.channels**0.5 + self.bias
+
+
+def keys_and_values(attention: nn.MultiheadAttention, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    """What attention computes of the tokens it reads, ``[B, L, C]``: ``[B, heads, L, C / heads]`` each."""
+    _, weight, more = attention.in_proj_weight.chunk(3)
+    _, bias, last = attention.in_proj_bias.chunk(3)
+    return (
+        _heads(F.linear(tokens, weight, bias), attention.num_heads),
+        _heads(F.linear(tokens, more, last), attention.num_heads),
+    )
+
+
+def decode(layer: nn.TransformerDecoderLayer, x: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """A decoder layer (``norm_first``) on ``x`` ``[B, Q, C]``, whose memory is projected already."""
+    own = layer.norm1(x)
+    x = x + layer.dropout1(layer.self_attn(own, own, own, need_weights=False)[0])
+    attention = layer.multihead_attn
+    weight, bias = attention.in_proj_weight.chunk(3)[0], attention.in_proj_bias.chunk(3)[0]
+    queries = _heads(F.linear(layer.norm2(x), weight, bias), attention.num_heads)
+    read = F.scaled_dot_product_attention(queries, keys, values)  # [B, heads, Q, C / heads]
+    x = x + layer.dropout2(attention.out_proj(read.transpose(1, 2).flatten(2)))
+    hidden = layer.dropout(layer.activation(layer.linear1(layer.norm3(x))))
+    return x + layer.dropout3(layer.linear2(hidden))
+
+
+def _heads(x: Tensor, heads: int) -> Tensor:
+    """``[B, L, C]`` as ``[B, heads, L, C / heads]``, in memory too."""
+    return x.unflatten(2, (heads, -1)).transpose(1, 2).contiguous()
 
 
 def _adapter(config: ProposalConfig) -> nn.Module:

@@ -51,6 +51,17 @@ def test_arrays_hold_everything_in_half_precision(selector: Selector, photo: np.
     assert all(np.array_equal(twice[name], arrays[name]) for name in arrays)
 
 
+def test_a_prepared_scene_weighs_what_it_remembers(selector: Selector, photo: np.ndarray) -> None:
+    scene, prepared = selector.encode(photo), selector.encode(photo)
+    prepared.prepare()
+    memories = sum(view._memory.nbytes for view in prepared.views)
+    assert memories > 0
+    assert prepared.nbytes == scene.nbytes + memories
+    mine, theirs = (one.select_similar(Click(60, 50)) for one in (scene, prepared))
+    assert len(mine) == len(theirs)
+    assert scene.nbytes > selector.encode(photo).nbytes  # the click made it remember
+
+
 def test_arrays_of_another_version_are_refused(selector: Selector, photo: np.ndarray) -> None:
     arrays = selector.scene_arrays(selector.encode(photo))
     with pytest.raises(ValueError, match="format 7, expected 1"):

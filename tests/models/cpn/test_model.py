@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from models.cpn import ProposalModel
+from models.cpn.model import decode
 from models.roi_align import roi_align
 from tests.helpers.networks import CHANNELS, random_cpn
 
@@ -93,16 +94,32 @@ def test_a_bin_counts_from_half_its_area_or_as_the_fullest() -> None:
     assert keep[0, 0].tolist() == [[1, 0, 1], [0, 0, 0], [0, 0, 0]]
 
 
+def tokens(network: ProposalModel, maps: list[Tensor], stride: int) -> Tensor:
+    """What a decoder layer reads of a level: ``[1, HW, C']``."""
+    level = (4, 8, 16).index(stride)
+    projected = network.token_projections[level](maps[level])[0].flatten(1).T
+    return network.token_norms[level](projected)[None]
+
+
 @pytest.mark.parametrize("order", [(4, 8, 16), (16, 8, 4), (4, 4, 4), (16, 16), (8,)])
 def test_layers_read_the_levels_in_order(order: tuple[int, ...]) -> None:
     network = random_cpn(level_order=order)
     maps = pyramid()
     memory = network.remember(maps)[0]
     assert len(network.layers) == len(order)
-    for stride, tokens in zip(order, memory.tokens, strict=True):
-        level = (4, 8, 16).index(stride)
-        projected = network.token_projections[level](maps[level])[0].flatten(1).T
-        torch.testing.assert_close(tokens[0], network.token_norms[level](projected))
+    x = torch.randn(1, 27, CHANNELS, generator=torch.Generator().manual_seed(1))
+    for layer, stride, keys, values in zip(network.layers, order, memory.keys, memory.values, strict=True):
+        assert keys.shape == values.shape == (1, 2, HEIGHT * WIDTH // stride**2, CHANNELS // 2)
+        # torch's own layer, which projects the level each time
+        expected = layer(x, tokens(network, maps, stride))
+        torch.testing.assert_close(decode(layer, x, keys, values), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_a_memory_knows_its_weight() -> None:
+    memory = random_cpn().remember(pyramid())[0]
+    cells = HEIGHT * WIDTH // 16  # of P2; P3 and P4 have a quarter and a sixteenth of them
+    keys_and_values = 2 * CHANNELS * (cells + cells // 4 + cells // 16)
+    assert memory.nbytes == 4 * (keys_and_values + CHANNELS * cells)
 
 
 def test_the_level_order_changes_nothing_else() -> None:
@@ -123,8 +140,8 @@ def test_without_an_adapter_the_query_is_correlated_with_p2() -> None:
     assert torch.equal(memory.adapted, maps[0][0])
     heatmap = network.heatmap(memory, filled(), BOXES)
     x = network.queries(memory, filled(), BOXES)
-    for layer, tokens in zip(network.layers, memory.tokens, strict=True):
-        x = layer(x, tokens)
+    for layer, stride in zip(network.layers, (4, 8, 16), strict=True):
+        x = layer(x, tokens(network, maps, stride))
     kernel = network.aggregate(x.mean(1))[0]
     at = (kernel * maps[0][0, :, 3, 5]).sum() / CHANNELS**0.5 + network.bias
     assert heatmap[3, 5].item() == pytest.approx(at.item(), abs=1e-5)
