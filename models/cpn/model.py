@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -74,6 +75,11 @@ class ProposalModel(PreTrainedModel):
     def _init_weights(self, module: nn.Module) -> None:
         """Keep what the modules' own constructors drew."""
 
+    @property
+    def decoders(self) -> list[nn.TransformerDecoderLayer]:
+        """The layers, whose type a ModuleList forgets."""
+        return [cast(nn.TransformerDecoderLayer, layer) for layer in self.layers]
+
     def remember(self, pyramid: Sequence[Tensor]) -> list[ProposalMemory]:
         """The scenes' part: needed once, whatever is clicked later.
 
@@ -85,7 +91,7 @@ class ProposalModel(PreTrainedModel):
         """
         features = list(pyramid[:3])
         keys, values = [], []
-        for layer, stride in zip(self.layers, self.config.level_order, strict=True):
+        for layer, stride in zip(self.decoders, self.config.level_order, strict=True):
             level = QUERY_STRIDES.index(stride)
             projected = self.token_projections[level](features[level]).flatten(2).transpose(1, 2)
             tokens = self.token_norms[level](projected)  # [B, HW, C']
@@ -153,7 +159,7 @@ class ProposalModel(PreTrainedModel):
     def heatmap(self, memory: ProposalMemory, masks: Tensor, boxes: Tensor) -> Tensor:
         """Heatmap logits ``[H / 4, W / 4]`` for exemplars of one group; arguments as for :meth:`queries`."""
         x = self.queries(memory, masks, boxes)
-        for layer, keys, values in zip(self.layers, memory.keys, memory.values, strict=True):
+        for layer, keys, values in zip(self.decoders, memory.keys, memory.values, strict=True):
             x = decode(layer, x, keys, values)
         kernel = self.aggregate(x.mean(1))[0]  # [C']
         scores = torch.einsum("c,chw->hw", kernel, memory.adapted)
