@@ -16,11 +16,17 @@ class CanvasObject:
         mask: bool ``[H, W]``, what is visible of it.
         group: Siblings share one.
         whole: Its area before cropping and occlusion, pixels of the canvas.
+        kind: Category in its split; -1 where nobody said.
+        photo: Index in the pool of the photo that its pixels come from; -1 where unknown.
+        complete: Whether every member of its group in this picture is known.
     """
 
     mask: np.ndarray
     group: int
     whole: float
+    kind: int = -1
+    photo: int = -1
+    complete: bool = False
 
     @property
     def visible(self) -> float:

@@ -27,9 +27,13 @@ class ComposerConfig:
         paste_probability: How often groups are pasted.
         groups: Pasted groups, at most.
         copies: Siblings in a pasted group, at most.
+        mixed_donors: How often a pasted group shows different members of one group of a photo, instead of
+            copies of one cut-out, which are more alike than siblings are.
         objects: Objects of the photo that are decoded, at most.
         colour_strength: Of the photometric changes.
         flip_vertical: Probability of turning the picture upside down; quarter turns get the same.
+        exhaustive: Sources in which every object of a labelled category is labelled, so that what is not
+            labelled is no sibling.
     """
 
     smallest: float = 10.0
@@ -39,9 +43,11 @@ class ComposerConfig:
     paste_probability: float = 0.75
     groups: int = 3
     copies: int = 6
+    mixed_donors: float = 0.5
     objects: int = 24
     colour_strength: float = 1.0
     flip_vertical: float = 0.1
+    exhaustive: tuple[str, ...] = ("coco",)
 
 
 class Composer:
@@ -62,7 +68,8 @@ class Composer:
                 copies = int(rng.integers(1, self.config.copies + 1))
                 if wanted > 0.25 * size:
                     copies = min(copies, 2)
-                paste_group(canvas, self.pool, rng, FIRST_PASTED_GROUP + group, copies, wanted)
+                mixed = rng.random() < self.config.mixed_donors
+                paste_group(canvas, self.pool, rng, FIRST_PASTED_GROUP + group, copies, wanted, mixed)
         if rng.random() < 0.5:
             canvas.flip(horizontal=True)
         if rng.random() < self.config.flip_vertical:
@@ -128,6 +135,8 @@ class Composer:
             x1, y1, x2, y2 = item.box
             if x1 < window.left + side and x2 > window.left and y1 < window.top + side and y2 > window.top:
                 found.append(item)
+        record = self.pool.records[index]
+        complete = record.source in self.config.exhaustive and len(found) <= self.config.objects
         if len(found) > self.config.objects:
             chosen = rng.choice(len(found), self.config.objects, replace=False)
             found = [found[i] for i in sorted(chosen)]
@@ -136,7 +145,11 @@ class Composer:
             mask = self.pool.mask(index, item)
             seen = warp_mask(mask, window)
             if seen.any():
-                objects.append(CanvasObject(seen, item.group, float(mask.sum()) * window.scale**2))
+                whole = float(mask.sum()) * window.scale**2
+                kind = item.annotation.category_id
+                objects.append(
+                    CanvasObject(seen, item.group, whole, kind, index, complete and item.group >= 0)
+                )
         return objects
 
 

@@ -27,6 +27,9 @@ class GroupObject:
         center: (x, y), what CPN should propose.
         diameter: The smaller side of its box, pixels.
         coverage: uint8 ``[S / 4, S / 4]``, 0–255: its true mask at stride 4.
+        kind: Category; -1 where nobody said.
+        photo: Index of the photo that it comes from; -1 where unknown.
+        complete: Whether nothing else in the picture is a sibling of it.
     """
 
     group: int
@@ -34,10 +37,13 @@ class GroupObject:
     center: tuple[float, float]
     diameter: float
     coverage: np.ndarray
+    kind: int = -1
+    photo: int = -1
+    complete: bool = False
 
     @property
     def pasted(self) -> bool:
-        """Whether it was pasted, so that its group is known to be complete."""
+        """Whether it was pasted."""
         return self.group >= FIRST_PASTED_GROUP
 
 
@@ -50,12 +56,15 @@ class GroupSample:
         objects: What is visible enough to be clicked.
         elsewhere: (x, y) of points outside all objects.
         target: Index of the object that is clicked; None when there is none.
+        siblings: uint8 ``[S / 4, S / 4]``, 0–255: all of the target's group, with what is too small or too
+            hidden to be clicked; None when there is no target.
     """
 
     image: np.ndarray
     objects: list[GroupObject]
     elsewhere: list[tuple[float, float]]
     target: int | None
+    siblings: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -75,7 +84,7 @@ def make_group_sample(canvas: Canvas, rng: np.random.Generator, limit: int, else
     items = clickable(canvas)
     if len(items) > limit:
         items = [items[i] for i in sorted(rng.choice(len(items), limit, replace=False))]
-    objects = [_describe(item, rng) for item in items]
+    objects = [_describe(item, rng, _is_complete(item, canvas.objects)) for item in items]
     points: list[tuple[float, float]] = []
     if elsewhere:
         covered = np.zeros(canvas.image.shape[:2], bool)
@@ -87,21 +96,51 @@ def make_group_sample(canvas: Canvas, rng: np.random.Generator, limit: int, else
             if len(points) < elsewhere and not covered[int(y), int(x)]:
                 points.append((float(x), float(y)))
     image = np.ascontiguousarray(canvas.image.transpose(2, 0, 1))
-    return GroupSample(image, objects, points, _draw_target(objects, rng))
+    target = _draw_target(objects, rng)
+    siblings = None
+    if target is not None:
+        group = objects[target].group
+        siblings = coverage_of(np.any([o.mask for o in canvas.objects if o.group == group], axis=0))
+    return GroupSample(image, objects, points, target, siblings)
 
 
-def _describe(item: CanvasObject, rng: np.random.Generator) -> GroupObject:
+def coverage_of(mask: np.ndarray) -> np.ndarray:
+    """How much of each 4 × 4 block a mask fills: bool ``[S, S]`` to uint8 ``[S / 4, S / 4]``, 0–255."""
+    side = mask.shape[0] // COVERAGE_STRIDE
+    blocks = mask.reshape(side, COVERAGE_STRIDE, side, COVERAGE_STRIDE)
+    return (blocks.mean((1, 3)) * 255).astype(np.uint8)
+
+
+def may_be_alike(a: CanvasObject | GroupObject, b: CanvasObject | GroupObject) -> bool:
+    """Whether nobody said if two objects of different groups are alike: one kind, out of two photos.
+
+    Within one photo its own groups say it.
+    """
+    pasted = max(a.group, b.group) >= FIRST_PASTED_GROUP
+    return a.kind == b.kind >= 0 and (pasted or a.photo != b.photo)
+
+
+def _is_complete(item: CanvasObject, others: Sequence[CanvasObject]) -> bool:
+    return item.complete and not any(o.group != item.group and may_be_alike(item, o) for o in others)
+
+
+def _describe(item: CanvasObject, rng: np.random.Generator, complete: bool) -> GroupObject:
     ys, xs = item.mask.nonzero()
     x, y = float(xs.mean()) + 0.5, float(ys.mean()) + 0.5
     if not item.mask[int(y), int(x)]:  # a ring or a crescent: its centre of mass lies beside it
         distance, top, left = interior_distance(item.mask)
         row, column = np.unravel_index(int(distance.argmax()), distance.shape)
         x, y = left + float(column) + 0.5, top + float(row) + 0.5
-    side = item.mask.shape[0] // COVERAGE_STRIDE
-    blocks = item.mask.reshape(side, COVERAGE_STRIDE, side, COVERAGE_STRIDE)
-    coverage = (blocks.mean((1, 3)) * 255).astype(np.uint8)
-    diameter = float(min(ys.max() - ys.min(), xs.max() - xs.min()) + 1)
-    return GroupObject(item.group, sample_clicks(item.mask, rng, 1.0)[0], (x, y), diameter, coverage)
+    return GroupObject(
+        group=item.group,
+        click=sample_clicks(item.mask, rng, 1.0)[0],
+        center=(x, y),
+        diameter=float(min(ys.max() - ys.min(), xs.max() - xs.min()) + 1),
+        coverage=coverage_of(item.mask),
+        kind=item.kind,
+        photo=item.photo,
+        complete=complete,
+    )
 
 
 def _draw_target(objects: Sequence[GroupObject], rng: np.random.Generator) -> int | None:

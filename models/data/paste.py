@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from models.data.canvas import Canvas, CanvasObject
@@ -11,39 +13,83 @@ from toolkit.cutouts import Cutout, cut_out, transform, vary_colour
 
 SMALLEST_DONOR = 8  # pixels; smaller ones are smears once enlarged
 LARGEST_ENLARGEMENT = 2.5
+MOST_DONORS = 4  # different members of a group in one pasted group
 # Several blends, so that a model can't learn the seams; poisson is too slow for the loader.
 BLENDS = ("hard", "feather", "gaussian")
 
 
-def cut_donor(pool: PhotoPool, rng: np.random.Generator, size: float) -> Cutout | None:
-    """A random object of the pool, scaled so that its larger side measures ``size`` pixels.
+@dataclass(frozen=True)
+class Donors:
+    """Cut-outs of one group of a photo.
+
+    Attributes:
+        cutouts: At least one.
+        kind: Their category.
+        photo: Index of the photo in the pool.
+    """
+
+    cutouts: list[Cutout]
+    kind: int
+    photo: int
+
+
+def cut_donors(pool: PhotoPool, rng: np.random.Generator, size: float, most: int = 1) -> Donors | None:
+    """A random object of the pool, and siblings of it.
+
+    Args:
+        pool: Where objects come from.
+        rng: Source of randomness.
+        size: Larger side of the first cut-out, pixels; its siblings are scaled as it is, but to no less
+            than half and no more than twice this size.
+        most: Most cut-outs.
 
     Returns:
         None when the object drawn is too small or has no pixels.
     """
     index = pool.draw(rng)
     item = pool.objects[index][int(rng.integers(len(pool.objects[index])))]
-    if item.size < SMALLEST_DONOR:
-        return None
-    mask = pool.mask(index, item)
-    if not mask.any():
-        return None
-    return transform(cut_out(pool.image(index), mask), scale=min(size / item.size, LARGEST_ENLARGEMENT))
+    members = [item]
+    if most > 1 and item.group >= 0:
+        others = [o for o in pool.objects[index] if o.group == item.group and o is not item]
+        members += [others[i] for i in rng.permutation(len(others))[: most - 1]]
+    cutouts = []
+    photo = None
+    for member in members:
+        mask = pool.mask(index, member) if member.size >= SMALLEST_DONOR else np.zeros((0, 0), bool)
+        if not mask.any():
+            if member is item:
+                return None
+            continue
+        photo = pool.image(index) if photo is None else photo
+        wanted = float(np.clip(size * member.size / item.size, size / 2, size * 2))
+        scaled = transform(cut_out(photo, mask), scale=min(wanted / member.size, LARGEST_ENLARGEMENT))
+        if scaled is not None:
+            cutouts.append(scaled)
+    return Donors(cutouts, item.annotation.category_id, index) if cutouts else None
 
 
 def paste_group(
-    canvas: Canvas, pool: PhotoPool, rng: np.random.Generator, group: int, copies: int, size: float
+    canvas: Canvas,
+    pool: PhotoPool,
+    rng: np.random.Generator,
+    group: int,
+    copies: int,
+    size: float,
+    mixed: bool = False,
 ) -> None:
-    """Paste ``copies`` similar objects of one donor at random places."""
-    donor = cut_donor(pool, rng, size)
-    if donor is None:
+    """Paste ``copies`` similar objects at random places: of one donor, or ``mixed`` ones of its group."""
+    donors = cut_donors(pool, rng, size, MOST_DONORS if mixed else 1)
+    if donors is None:
         return
     spread = rng.choice([10.0, 45.0, 180.0])  # upright things turn little, litter turns any way
     mode = BLENDS[int(rng.integers(len(BLENDS)))]
     height, width = canvas.image.shape[:2]
     for _ in range(copies):
         sibling = transform(
-            donor, scale=rng.uniform(0.8, 1.2), angle=rng.uniform(-spread, spread), flip=rng.random() < 0.5
+            donors.cutouts[int(rng.integers(len(donors.cutouts)))],
+            scale=rng.uniform(0.8, 1.2),
+            angle=rng.uniform(-spread, spread),
+            flip=rng.random() < 0.5,
         )
         if sibling is None:
             continue
@@ -55,4 +101,8 @@ def paste_group(
         if placed.area == 0:
             continue
         canvas.occlude(placed.mask, placed.top, placed.left)
-        canvas.objects.append(CanvasObject(placed.full(height, width), group, float(sibling.area)))
+        canvas.objects.append(
+            CanvasObject(
+                placed.full(height, width), group, float(sibling.area), donors.kind, donors.photo, True
+            )
+        )

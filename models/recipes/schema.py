@@ -34,9 +34,11 @@ class ComposerSettings(Strict):
     paste_probability: float = 0.75
     groups: int = 3
     copies: int = 6
+    mixed_donors: float = Field(default=0.5, ge=0, le=1)
     objects: int = 24
     colour_strength: float = 1.0
     flip_vertical: float = 0.1
+    exhaustive: tuple[str, ...] = ("coco",)
 
 
 class DataSettings(Strict):
@@ -171,20 +173,25 @@ class VerificationRecipe(Strict):
 
     Attributes:
         backbone_weights: Folder or hub id of pretrained weights for the patches' backbone.
+        cpn: Folder of the CPN whose false proposals are learned from; the bundled one by default, which
+            knows the features of the bundled 1C-DSN only.
         margin: Distance beyond which a pair of unlike objects costs nothing.
         objects: Objects per picture, at most; all their pairs are learned from.
         elsewhere: Points per picture beside all objects, whose masks stand for false proposals.
+        false_proposals: CPN's surest clicks beside all siblings, per picture, at most; 0 needs no CPN.
     """
 
     task: Literal["pvm"]
     description: str = ""
     backbone_weights: str | None = None
     one_click: Path | None = None
+    cpn: Path | None = None
     model: dict[str, Any] = Field(default_factory=dict)
     data: DataSettings = DataSettings()
     margin: float = 1.0
     objects: int = Field(12, ge=2)
-    elsewhere: int = Field(default=3, ge=0)
+    elsewhere: int = Field(default=2, ge=0)
+    false_proposals: int = Field(default=4, ge=0)
     schedule: ScheduleSettings
 
 

@@ -16,7 +16,9 @@ from models.one_click.finder import EncodedImage
 from models.recipes.schema import ProposalRecipe
 from models.tasks.frozen import encode, load_frozen, mask_and_box, predicted
 from models.tasks.one_click import decay_groups
+from models.tasks.proposal_validation import ProposalValidation
 from models.tasks.samples import PictureStream
+from models.tasks.validation import photos_with_objects
 
 MOST_EXEMPLARS = 3  # IDS gives up to m = 3 masks
 
@@ -31,6 +33,9 @@ class ProposalTask:
         channels = self.frozen.config.pyramid_channels
         self.model: nn.Module = ProposalModel(ProposalConfig(feature_channels=channels, **recipe.model))
         self.stream = PictureStream(recipe.data, recipe.schedule)
+        self._validation: ProposalValidation | None = None
+        if recipe.data.val is not None:  # better now than after hours of training
+            photos_with_objects(recipe.data.val)
 
     def sample(self, index: int) -> GroupSample:
         """A picture with its groups."""
@@ -84,11 +89,23 @@ class ProposalTask:
         return decay_groups(self.model)
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
-        """Nothing yet."""
-        return {}
+        """How right the clicks on a part of the validation split are; see :class:`ProposalValidation`."""
+        if self.recipe.data.val is None:
+            return {}
+        if self._validation is None:
+            self._validation = ProposalValidation(
+                self.frozen, self.recipe.data.val, self.recipe.data.val_images
+            )
+        return self._validation.score(unwrapped(model))
 
     def save(self, model: nn.Module, folder: Path) -> None:
         """Write the network with ``save_pretrained``."""
-        inner = getattr(model, "module", model)
-        if isinstance(inner, ProposalModel):
-            inner.save_pretrained(folder)
+        unwrapped(model).save_pretrained(folder)
+
+
+def unwrapped(model: nn.Module) -> ProposalModel:
+    """The network itself, out of what distributes it over several processes."""
+    inner = getattr(model, "module", model)
+    if not isinstance(inner, ProposalModel):
+        raise TypeError(f"expected a ProposalModel, got {type(inner).__name__}")
+    return inner

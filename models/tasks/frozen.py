@@ -8,11 +8,14 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from models.cpn import ProposalModel
 from models.data.group_samples import GroupBatch, GroupObject
-from models.loading import BUNDLED
+from models.loading import BUNDLED, load_network
 from models.one_click import OneClickModel
 from models.one_click.finder import EncodedImage, FoundObject, ObjectFinder
 from toolkit.errors import InputError
+
+SAME_OBJECT = 0.3  # IoU with the true mask, at stride 4, from which a predicted mask shows the object
 
 
 def load_frozen(source: Path | None) -> OneClickModel:
@@ -26,6 +29,28 @@ def load_frozen(source: Path | None) -> OneClickModel:
         raise InputError(f"one_click: no 1C-DSN in {folder}; train one first, then --set one_click=FOLDER")
     model = OneClickModel.from_pretrained(folder, dtype=torch.float32)
     return model.eval().requires_grad_(False)
+
+
+def load_frozen_proposals(source: Path | None, one_click: Path | None, channels: int) -> ProposalModel:
+    """Load the CPN whose false proposals PVM learns from, and freeze it.
+
+    Args:
+        source: Its folder; by default ``cpn`` beside the 1C-DSN's folder, or the bundled one beside the
+            bundled 1C-DSN.
+        one_click: Folder of the 1C-DSN; None for the bundled one.
+        channels: Of the 1C-DSN's pyramid.
+
+    Raises:
+        InputError: There is none, or it reads other features.
+    """
+    folder = source or (BUNDLED if one_click is None else one_click.parent) / "cpn"
+    advice = "train one on this 1C-DSN, then --set cpn=FOLDER, or do without: --set false_proposals=0"
+    if not (folder / "config.json").is_file():
+        raise InputError(f"cpn: no CPN in {folder}; {advice}")
+    model = load_network(ProposalModel, folder, None, torch.device("cpu"))
+    if model is None or model.config.feature_channels != channels:
+        raise InputError(f"cpn: {folder} is no CPN for features of {channels} channels; {advice}")
+    return model.requires_grad_(False)
 
 
 def encode(model: OneClickModel, batch: GroupBatch, channels_last: bool) -> list[EncodedImage]:
@@ -49,12 +74,17 @@ def predicted(
 def mask_and_box(
     found: FoundObject | None, truth: GroupObject | None, encoded: EncodedImage
 ) -> tuple[Tensor, Tensor] | None:
-    """Coverage ``[H / 4, W / 4]`` and box ``[4]`` as predicted, or the true ones where nothing was found."""
+    """Coverage ``[H / 4, W / 4]`` and box ``[4]`` as predicted.
+
+    Where an object is known, its true ones stand in for a prediction that shows something else: what CPN and
+    PVM learn of it would be wrong.
+    """
     height, width = encoded.mask_features.shape[-2:]
     device = encoded.mask_features.device
     if found is not None:
         mask = torch.from_numpy(found.coverage(height, width))
-        return mask.to(device), torch.tensor(found.box, device=device)
+        if truth is None or _iou(mask > 0.5, torch.from_numpy(truth.coverage) > 127) >= SAME_OBJECT:
+            return mask.to(device), torch.tensor(found.box, device=device)
     if truth is None:
         return None
     mask = torch.from_numpy(truth.coverage).float() / 255
@@ -63,3 +93,8 @@ def mask_and_box(
         return None
     box = torch.cat([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]).float() * 4
     return mask.to(device), box.to(device)
+
+
+def _iou(a: Tensor, b: Tensor) -> float:
+    union = (a | b).sum().item()
+    return (a & b).sum().item() / union if union else 0.0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +12,43 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.backbones.weights import load_backbone_weights
-from models.data.composer import FIRST_PASTED_GROUP
-from models.data.group_samples import GroupBatch, GroupSample, collate_groups, make_group_sample
+from models.cpn import ProposalModel
+from models.data.group_samples import (
+    GroupBatch,
+    GroupObject,
+    GroupSample,
+    collate_groups,
+    make_group_sample,
+    may_be_alike,
+)
 from models.losses import contrastive_loss
+from models.one_click.finder import EncodedImage
 from models.pvm import VerificationConfig, VerificationModel
 from models.pvm.model import ObjectInputs, pairwise_distance
 from models.recipes.schema import VerificationRecipe
-from models.tasks.frozen import encode, load_frozen, mask_and_box, predicted
+from models.tasks.false_proposals import false_clicks, shows_sibling
+from models.tasks.frozen import encode, load_frozen, load_frozen_proposals, mask_and_box, predicted
 from models.tasks.one_click import decay_groups
+from models.tasks.pair_validation import PairValidation
 from models.tasks.samples import PictureStream
+from models.tasks.validation import photos_with_objects
+
+Find = tuple[Tensor, Tensor]  # coverage [H / 4, W / 4] and box [4]
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Pairs of a batch's objects.
+
+    Attributes:
+        first: int64 ``[P]``.
+        second: int64 ``[P]``.
+        same: bool ``[P]``, whether they are siblings.
+    """
+
+    first: Tensor
+    second: Tensor
+    same: Tensor
 
 
 class VerificationTask:
@@ -29,11 +59,17 @@ class VerificationTask:
         torch.manual_seed(recipe.schedule.seed)
         self.frozen = load_frozen(recipe.one_click)
         channels = self.frozen.config.pyramid_channels
+        self.proposals: ProposalModel | None = None
+        if recipe.false_proposals:
+            self.proposals = load_frozen_proposals(recipe.cpn, recipe.one_click, channels)
         network = VerificationModel(VerificationConfig(feature_channels=channels, **recipe.model))
         if recipe.backbone_weights is not None:
             load_backbone_weights(network.backbone, recipe.backbone_weights)
         self.model: nn.Module = network
         self.stream = PictureStream(recipe.data, recipe.schedule)
+        self._validation: PairValidation | None = None
+        if recipe.data.val is not None:  # better now than after hours of training
+            photos_with_objects(recipe.data.val)
 
     def sample(self, index: int) -> GroupSample:
         """A picture with its groups, and points beside them where false proposals may arise."""
@@ -48,53 +84,68 @@ class VerificationTask:
         """Contrastive loss and cross-entropy of pairs within a picture; both kinds weigh the same."""
         inner = unwrapped(model)
         encoded = encode(self.frozen, batch, self.recipe.schedule.channels_last)
-        inputs, owners, labels = [], [], []
+        inputs: list[ObjectInputs] = []
+        pairs: list[tuple[int, int, bool]] = []
+        count = 0
         for index, sample in enumerate(batch.samples):
-            points = [o.click for o in sample.objects] + sample.elsewhere
-            found = predicted(self.frozen, encoded[index], points) if points else []
-            truths = [*sample.objects, *([None] * len(sample.elsewhere))]
-            masks, boxes = [], []
-            for slot, (item, truth) in enumerate(zip(found, truths, strict=True)):
-                pair = mask_and_box(item, truth, encoded[index])
-                if pair is None:
-                    continue
-                masks.append(pair[0])
-                boxes.append(pair[1])
-                owners.append(index)
-                labels.append(-1 - slot if truth is None else truth.group)
-            if masks:
-                image, feature = batch.image[index].float(), encoded[index].pyramid[0]
-                inputs.append(inner.gather(image, feature, torch.stack(masks), torch.stack(boxes)))
+            finds, truths = self._finds(sample, encoded[index])
+            if not finds:
+                continue
+            image, feature = batch.image[index].float(), encoded[index].pyramid[0]
+            masks, boxes = (torch.stack(part) for part in zip(*finds, strict=True))
+            inputs.append(inner.gather(image, feature, masks, boxes))
+            target = None if sample.target is None else sample.objects[sample.target]
+            pairs += [(count + a, count + b, same) for a, b, same in known_pairs(truths, target)]
+            count += len(finds)
         if not inputs:
             return {"total": sum((p.sum() * 0 for p in model.parameters()), torch.zeros(()))}
         embedded = model(ObjectInputs.join(inputs)).float()
+        columns = torch.tensor(pairs, dtype=torch.int64, device=embedded.device).view(-1, 3).T
         with torch.autocast(embedded.device.type, enabled=False):
-            return self._pair_losses(inner, embedded, torch.tensor(owners), torch.tensor(labels))
+            return self._pair_losses(inner, embedded, Pairs(columns[0], columns[1], columns[2].bool()))
 
-    def _pair_losses(
-        self, model: VerificationModel, embedded: Tensor, owners: Tensor, labels: Tensor
-    ) -> dict[str, Tensor]:
-        same_picture = torch.triu(owners[:, None] == owners[None], diagonal=1)
-        # what lies elsewhere in a photo may be an unlabelled sibling of a photo's object: only pasted groups
-        # are
-        # known to be complete, and two finds elsewhere say nothing of each other
-        elsewhere, pasted = labels < 0, labels >= FIRST_PASTED_GROUP
-        unknown = elsewhere[:, None] & ~pasted[None] | elsewhere[None] & ~pasted[:, None]
-        first, second = (same_picture & ~unknown).nonzero(as_tuple=True)
-        if len(first) == 0:
+    def _finds(
+        self, sample: GroupSample, encoded: EncodedImage
+    ) -> tuple[list[Find], list[GroupObject | None]]:
+        """What the frozen network makes of a picture's objects, and (truth None) of places beside them."""
+        finds: list[Find] = []
+        truths: list[GroupObject | None] = []
+        exemplar: Find | None = None
+        found = predicted(self.frozen, encoded, [o.click for o in sample.objects])
+        for slot, (item, truth) in enumerate(zip(found, sample.objects, strict=True)):
+            pair = mask_and_box(item, truth, encoded)
+            if pair is not None:
+                finds.append(pair)
+                truths.append(truth)
+                exemplar = pair if slot == sample.target else exemplar
+        if exemplar is None or sample.siblings is None or not _target_is_complete(sample):
+            return finds, truths
+        points = list(sample.elsewhere)
+        if self.proposals is not None:
+            limit = self.recipe.false_proposals
+            points += false_clicks(self.proposals, encoded, exemplar, sample.siblings, limit)
+        for item in predicted(self.frozen, encoded, points):
+            pair = mask_and_box(item, None, encoded)
+            if item is not None and pair is not None and not shows_sibling(item, sample.siblings):
+                finds.append(pair)
+                truths.append(None)
+        return finds, truths
+
+    def _pair_losses(self, model: VerificationModel, embedded: Tensor, pairs: Pairs) -> dict[str, Tensor]:
+        if len(pairs.first) == 0:
             return {"total": embedded.sum() * 0}
-        distance = pairwise_distance(embedded, embedded)[first, second]
-        same = (labels[first] == labels[second]).float().to(embedded.device)
+        distance = pairwise_distance(embedded, embedded)[pairs.first, pairs.second]
+        same = pairs.same.float()
         logits = model.similarity_logits(distance)
+        kinds = [kind for kind in (pairs.same, ~pairs.same) if kind.any()]
         parts = []
-        for kind in (same == 1, same == 0):
-            if kind.any():
-                contrastive = contrastive_loss(distance[kind], same[kind], self.recipe.margin)
-                entropy = F.binary_cross_entropy_with_logits(logits[kind], same[kind])
-                parts.append(torch.stack([contrastive, entropy]))
+        for kind in kinds:
+            contrastive = contrastive_loss(distance[kind], same[kind], self.recipe.margin)
+            entropy = F.binary_cross_entropy_with_logits(logits[kind], same[kind])
+            parts.append(torch.stack([contrastive, entropy]))
         contrastive, entropy = torch.stack(parts).mean(0)
-        right = ((logits > 0) == (same == 1)).float()
-        accuracy = torch.stack([right[kind].mean() for kind in (same == 1, same == 0) if kind.any()]).mean()
+        right = ((logits > 0) == pairs.same).float()
+        accuracy = torch.stack([right[kind].mean() for kind in kinds]).mean()
         return {
             "total": contrastive + entropy,
             "contrastive": contrastive,
@@ -107,12 +158,45 @@ class VerificationTask:
         return decay_groups(self.model)
 
     def evaluate(self, model: nn.Module) -> dict[str, float]:
-        """Nothing yet."""
-        return {}
+        """How well pairs of a part of the validation split are told apart; see :class:`PairValidation`."""
+        if self.recipe.data.val is None:
+            return {}
+        if self._validation is None:
+            self._validation = PairValidation(self.frozen, self.recipe.data.val, self.recipe.data.val_images)
+        return self._validation.score(unwrapped(model))
 
     def save(self, model: nn.Module, folder: Path) -> None:
         """Write the network with ``save_pretrained``."""
         unwrapped(model).save_pretrained(folder)
+
+
+def _target_is_complete(sample: GroupSample) -> bool:
+    return sample.target is not None and sample.objects[sample.target].complete
+
+
+def known_pairs(
+    truths: Sequence[GroupObject | None], target: GroupObject | None
+) -> list[tuple[int, int, bool]]:
+    """Pairs of one picture's finds of which is known whether they are siblings.
+
+    Args:
+        truths: The object that each find shows; None for a find beside all siblings of the target.
+        target: The clicked object.
+
+    Returns:
+        (index, higher index, siblings or not). Finds beside objects are compared with the target's group
+        only, and only where that is complete: they may be unlabelled siblings of anything else.
+    """
+    refused = None if target is None or not target.complete else target.group
+    pairs = []
+    for i, a in enumerate(truths):
+        for j, b in enumerate(truths[i + 1 :], i + 1):
+            if a is not None and b is not None:
+                if a.group == b.group or not may_be_alike(a, b):
+                    pairs.append((i, j, a.group == b.group))
+            elif refused is not None and refused in (a and a.group, b and b.group):
+                pairs.append((i, j, False))
+    return pairs
 
 
 def unwrapped(model: nn.Module) -> VerificationModel:

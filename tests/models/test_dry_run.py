@@ -94,7 +94,7 @@ def test_the_command_says_it_all_and_leaves_nothing(tmp_path: Path, capsys, monk
     for arguments in (
         ["one-click-compact", "--set", f"model.backbone_settings={tiny}"],
         ["cpn-compact", "--set", f"one_click={tmp_path / 'frozen'}", "--set", "model.channels=16"],
-        ["pvm-compact", "--set", f"one_click={tmp_path / 'frozen'}"],
+        ["pvm-compact", "--set", f"one_click={tmp_path / 'frozen'}", "--set", "false_proposals=0"],
     ):
         assert run(["train", *arguments, *common]) == 0
         said = capsys.readouterr().out

@@ -10,7 +10,7 @@ import pytest
 
 from models.data.canvas import Canvas
 from models.data.composer import FIRST_PASTED_GROUP, Composer, ComposerConfig, log_uniform
-from models.data.paste import cut_donor, paste_group
+from models.data.paste import cut_donors, paste_group
 from models.data.photometric import jitter_colours
 from models.data.pool import PhotoPool
 from tests.helpers.pictures import COLOURS, write_group_split
@@ -152,21 +152,65 @@ def test_paste_group_takes_what_it_covers(pool: PhotoPool, rng: np.random.Genera
         assert side <= 24 * 1.2 * 2**0.5 + 2  # 1.2 times larger, turned by 45° at worst
 
 
-def test_cut_donor_has_the_size_asked_for(pool: PhotoPool) -> None:
+def larger_side(mask: np.ndarray) -> int:
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return int(max(np.ptp(rows), np.ptp(columns))) + 1
+
+
+def test_a_donor_has_the_size_asked_for(pool: PhotoPool) -> None:
     for seed in range(8):
-        donor = cut_donor(pool, np.random.default_rng(seed), 30.0)
-        assert donor is not None
-        rows, columns = np.flatnonzero(donor.mask.any(1)), np.flatnonzero(donor.mask.any(0))
-        assert max(np.ptp(rows), np.ptp(columns)) + 1 == pytest.approx(30, abs=2)
+        donors = cut_donors(pool, np.random.default_rng(seed), 30.0)
+        assert donors is not None
+        assert len(donors.cutouts) == 1
+        assert larger_side(donors.cutouts[0].mask) == pytest.approx(30, abs=2)
 
 
 def test_tiny_donors_are_not_enlarged_to_smears(tmp_path: Path, rng: np.random.Generator) -> None:
     small = PhotoPool(write_objects(tmp_path / "a", [[object_of(box_mask(50, 50, 7, 7))]]))
-    assert cut_donor(small, rng, 40.0) is None
+    assert cut_donors(small, rng, 40.0) is None
     fair = PhotoPool(write_objects(tmp_path / "b", [[object_of(box_mask(50, 50, 10, 10))]]))
-    donor = cut_donor(fair, rng, 200.0)
-    assert donor is not None
-    assert abs(np.ptp(np.flatnonzero(donor.mask.any(0))) + 1 - 25) <= 1  # 2.5 times at most
+    donors = cut_donors(fair, rng, 200.0)
+    assert donors is not None
+    assert abs(larger_side(donors.cutouts[0].mask) - 25) <= 1  # 2.5 times at most
+
+
+def test_mixed_donors_are_members_of_one_group(tmp_path: Path) -> None:
+    sides, tall = [20, 30, 100], box_mask(120, 100, 20, 60)
+    group = [object_of(box_mask(5 + 40 * i, 5, side, side), group_id=1) for i, side in enumerate(sides)]
+    photo = [*group, object_of(tall, group_id=2), object_of(box_mask(5, 120, 20, 20))]
+    pool = PhotoPool(write_objects(tmp_path, [photo]))
+    seen = set()
+    for seed in range(40):
+        donors = cut_donors(pool, np.random.default_rng(seed), 24.0, most=3)
+        assert donors is not None
+        assert donors.photo == 0
+        seen.add(tuple(sorted(larger_side(cutout.mask) for cutout in donors.cutouts)))
+    # relative to the one drawn first (24), no less than half and no more than twice as large
+    assert {tuple(round(side / 4) for side in sizes) for sizes in seen} == {
+        (6, 9, 12), (4, 6, 12), (3, 3, 6), (6,)
+    }  # fmt: skip
+
+
+def test_a_pasted_group_is_complete_and_says_where_it_is_from(pool: PhotoPool) -> None:
+    canvas = Canvas(np.zeros((96, 96, 3), np.uint8))
+    paste_group(canvas, pool, np.random.default_rng(1), FIRST_PASTED_GROUP, copies=4, size=20, mixed=True)
+    assert canvas.objects
+    photo = canvas.objects[0].photo
+    kinds = {item.annotation.category_id for item in pool.objects[photo]}
+    for item in canvas.objects:
+        assert item.complete
+        assert item.photo == photo
+        assert item.kind in kinds
+
+
+def test_groups_of_photos_that_label_everything_are_complete(tmp_path: Path) -> None:
+    photo = [object_of(box_mask(5 + 40 * i, 5, 30, 30), group_id=1) for i in range(3)]
+    pool = PhotoPool(write_objects(tmp_path, [photo]))
+    whole = replace(PLAIN, smallest_cover=1.0, scale_limits=(0.4, 0.4), exhaustive=(pool.records[0].source,))
+    items = compose(pool, whole, 0).objects
+    assert {(item.complete, item.photo, item.group) for item in items} == {(True, 0, 0)}
+    for other in (replace(whole, exhaustive=("coco",)), replace(whole, objects=1)):
+        assert not any(item.complete for item in compose(pool, other, 0).objects)
 
 
 def test_log_uniform_halves_are_alike(rng: np.random.Generator) -> None:

@@ -86,13 +86,38 @@ def test_the_number_of_objects_is_limited() -> None:
     assert {g for k in kept for g in k} == set(range(8))
 
 
-def test_pasted_objects_are_known_by_their_group() -> None:
-    objects = [
-        (rectangle(0, 0, 8, 8), 3),
-        (rectangle(20, 0, 28, 8), FIRST_PASTED_GROUP),
-        (rectangle(40, 0, 48, 8), -4),
-    ]
-    assert [o.pasted for o in sample_of(*objects).objects] == [False, True, False]
+def test_a_group_is_complete_unless_its_kind_lies_elsewhere_too() -> None:
+    places = [rectangle(12 * i, 0, 12 * i + 8, 8) for i in range(5)]
+
+    def complete(*objects: tuple[int, int, int, bool]) -> list[bool]:
+        """Of (group, kind, photo, complete as far as its own photo says)."""
+        items = [
+            CanvasObject(mask, group, float(mask.sum()), kind, photo, known)
+            for mask, (group, kind, photo, known) in zip(places, objects, strict=False)
+        ]
+        canvas = Canvas(np.zeros((SIZE, SIZE, 3), np.uint8), items)
+        return [o.complete for o in make_group_sample(canvas, np.random.default_rng(0), 40, 0).objects]
+
+    pasted = FIRST_PASTED_GROUP
+    assert complete((pasted, 4, 9, True), (pasted, 4, 9, True), (1, 5, 0, False)) == [True, True, False]
+    assert complete((pasted, 4, 9, True), (1, 4, 0, False)) == [False, False]
+    assert complete((1, 4, 0, True), (2, 4, 0, True)) == [
+        True,
+        True,
+    ]  # two groups of one photo that labels all
+    assert complete((1, 4, 0, True), (2, 4, 3, True)) == [False, False]
+
+
+def test_siblings_cover_the_targets_whole_group() -> None:
+    hidden = rectangle(48, 4, 51, 7)  # too small to be clicked, but a sibling all the same
+    sample = sample_of((rectangle(0, 0, 8, 8), 3), (rectangle(16, 0, 24, 8), 3), (hidden, 3))
+    assert len(sample.objects) == 2
+    assert sample.siblings is not None
+    expected = np.zeros((16, 16))
+    expected[0:2, 0:2] = expected[0:2, 4:6] = 255
+    expected[1, 12] = 143  # 9 of 16 pixels
+    assert np.array_equal(sample.siblings, expected)
+    assert sample_of().siblings is None
 
 
 def test_collate_keeps_the_samples() -> None:

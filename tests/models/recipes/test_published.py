@@ -204,7 +204,8 @@ def test_backbone_weights_of_a_recipe_reach_the_network(tmp_path: Path) -> None:
     pixels = torch.rand(1, 3, 64, 64)
     with torch.no_grad():
         wanted = published.eval()(pixels, output_hidden_states=True).hidden_states[-1]
-        for name, extra in (("one-click-compact", []), ("pvm-compact", [f"one_click={tmp_path / 'frozen'}"])):
+        without_cpn = [f"one_click={tmp_path / 'frozen'}", "false_proposals=0"]
+        for name, extra in (("one-click-compact", []), ("pvm-compact", without_cpn)):
             task, _, _ = build_task(name, [*common, *extra])
             torch.testing.assert_close(task.model.backbone.eval()(pixels)[-1], wanted)
             task, _, _ = build_task(name, [*common, *extra], pretrained=False)

@@ -49,7 +49,7 @@ def settings(photos: Path, frozen: Path) -> dict[str, dict[str, Any]]:
         "cpn": {
             "task": "cpn", "one_click": frozen, "model": {"channels": 16, "attention_heads": 2}, **common
         },
-        "pvm": {"task": "pvm", "one_click": frozen, "model": pvm, **common},
+        "pvm": {"task": "pvm", "one_click": frozen, "model": pvm, "false_proposals": 0, **common},
     }  # fmt: skip
 
 

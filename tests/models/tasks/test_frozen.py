@@ -48,12 +48,19 @@ def test_it_encodes_and_predicts_as_the_finder_does(frozen: Path, channels_last:
 def test_predicted_masks_come_first() -> None:
     logits = np.full((3, 4), -1000.0, np.float32)
     logits[1, 1:3] = 1000
-    pair = mask_and_box(FoundObject(logits, 2, 1, 0.5, ((9.0, 13.0),)), truth(np.ones((6, 7))), ENCODED)
+    known = np.zeros((6, 7))
+    known[3, 1:5] = 1  # half of it is found
+    found = FoundObject(logits, 2, 1, 0.5, ((9.0, 13.0),))
+    pair = mask_and_box(found, truth(known), ENCODED)
     assert pair is not None
     mask, box = pair
     assert mask.shape == (6, 7)
     assert (mask > 0.5).nonzero().tolist() == [[3, 2], [3, 3]]
     assert box.tolist() == [8, 12, 16, 16]
+    known[4:6, 1:5] = 1  # now a sixth
+    pair = mask_and_box(found, truth(known), ENCODED)
+    assert pair is not None
+    assert pair[1].tolist() == [4, 12, 20, 24]  # the true box
 
 
 def truth(coverage: np.ndarray) -> GroupObject:
