@@ -264,9 +264,15 @@ def train_regions(
     out: Annotated[Path, typer.Option(help="Folder of the run; the weights come to lie in final/.")],
     val: Annotated[Path | None, typer.Option(help="Scenes to validate on.")] = None,
     steps: Annotated[int, typer.Option(min=1)] = 4000,
-    batch_size: Annotated[int, typer.Option(min=1)] = 8,
-    lr: Annotated[float, typer.Option(min=0.0)] = 6e-4,
-    crop: Annotated[int, typer.Option(min=32, help="Side of the training crops, pixels.")] = 192,
+    batch_size: Annotated[int, typer.Option(min=1)] = 16,
+    lr: Annotated[float, typer.Option(min=0.0)] = 8e-4,
+    crop: Annotated[int, typer.Option(min=32, help="Side of the training crops, pixels.")] = 128,
+    balanced: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Share of the crops that are chosen by class.")
+    ] = 0.5,
+    precision: Annotated[
+        str, typer.Option(help="no, or bf16: faster where the processor or GPU has it.")
+    ] = "bf16",
     workers: Annotated[int, typer.Option(min=0, help="Processes that load photos.")] = 1,
     seed: Seed = 0,
     init_from: Annotated[Path | None, typer.Option(help="Folder of weights to start from.")] = None,
@@ -279,7 +285,7 @@ def train_regions(
     from synth.regions.training import CompactConfig, RegionsTask
     from toolkit.training import Schedule, fit
 
-    task = RegionsTask(str(train), None if val is None else str(val), CompactConfig(), crop, seed)
+    task = RegionsTask(str(train), None if val is None else str(val), CompactConfig(), crop, seed, balanced)
     schedule = Schedule(
         steps=steps,
         batch_size=batch_size,
@@ -287,6 +293,7 @@ def train_regions(
         warmup_steps=min(200, steps // 10),
         clip_grad_norm=1.0,
         ema_decay=0.998,
+        mixed_precision=precision,  # type: ignore[arg-type]  # Schedule checks it
         workers=workers,
         seed=seed,
         eval_every=max(steps // 8, 1),

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from synth.regions.crops import EXCEPT
 from synth.regions.extractor import RegionExtractor
-from synth.regions.labels import GROUND, UNKNOWN, WALL
-from synth.regions.training import CompactConfig, RegionsTask, class_weights, map_losses, random_crop
+from synth.regions.labels import GROUND, UNKNOWN
+from synth.regions.training import DEVIATION, MEAN, CompactConfig, RegionsTask, map_losses, normalise
 from tests.helpers.scenes import write_photos
 from toolkit.errors import InputError
 from toolkit.split import read_split
@@ -57,20 +58,30 @@ def test_nothing_known_is_no_loss():
     assert dice == 0
 
 
-def test_rare_classes_weigh_more(photos):
-    weights = class_weights(read_split(photos))
-    assert weights[WALL] > weights[GROUND]
-    assert weights.max() <= 3
-    assert weights.min() >= 0.5
+def test_a_pixel_that_may_not_be_of_a_class_speaks_against_it_alone():
+    """Two queries give every pixel 0.8 of class 6 and 0.2 of class 1, of masks that are full."""
+    votes = torch.full((1, 1, 8), -40.0)
+    votes[0, 0, 6], votes[0, 0, 1] = np.log(0.8), np.log(0.2)
+    masks = torch.full((1, 1, 4, 4), 40.0)
+    weights = torch.tensor([1.0, 1, 1, 1, 1, 1, 2])
+    entropy, dice = map_losses(votes, masks, torch.full((1, 4, 4), EXCEPT + 6, dtype=torch.uint8), weights)
+    assert entropy == pytest.approx(-np.log(0.2), abs=5e-3)
+    assert dice == 0  # no class is present
+    classes = torch.full((1, 4, 4), 6, dtype=torch.uint8)
+    classes[:, :2] = EXCEPT + 6
+    entropy, dice = map_losses(votes, masks, classes, weights)
+    assert entropy == pytest.approx(-(np.log(0.2) + np.log(0.8)) / 2, abs=5e-3)
+    # overlap 8 * 0.8; found 16 * 0.8; true 8; one added above and below
+    assert dice == pytest.approx(1 - (2 * 6.4 + 1) / (12.8 + 8 + 1), abs=5e-3)
 
 
-def test_crops_keep_photo_and_labels_together():
-    regions = (np.arange(40 * 60).reshape(40, 60) // 600).astype(np.uint8)
-    image = np.repeat(regions[..., None] * 50, 3, axis=2)
-    for seed in range(20):
-        crop, labels = random_crop(image, regions, 16, np.random.default_rng(seed))
-        assert crop.shape == (16, 16, 3)
-        assert np.mean(np.abs(crop[..., 0].astype(int) - labels.astype(int) * 50) <= 25) > 0.75
+def test_pixels_are_normalised_as_the_processor_does():
+    from synth.regions.training import make_processor
+
+    image = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    theirs = make_processor(TINY)(images=[image], return_tensors="pt")["pixel_values"]
+    assert torch.allclose(normalise(torch.from_numpy(image)[None]), theirs, atol=1e-5)
+    assert len(MEAN) == len(DEVIATION) == 3
 
 
 def test_samples_depend_on_seed_and_index_only(photos):
