@@ -13,6 +13,7 @@ from torch import Tensor
 from models.cpn import ProposalModel
 from models.cpn.heatmap import find_peaks
 from models.cpn.model import ProposalMemory
+from models.found_memory import FoundMemory
 from models.ids import Accepted, Proposal, SelectionConfig, SelectionSteps, select_iteratively
 from models.one_click.finder import EncodedImage, FoundObject, ObjectFinder
 from models.pvm import VerificationModel
@@ -44,12 +45,13 @@ class PhotoView:
         self._image = image  # [3, H', W'] uint8
         self.encoded = encoded
         self.scale = scale
+        self._found = FoundMemory()
 
     @property
     def nbytes(self) -> int:
         """Memory that the view holds, in bytes; with what CPN remembers of it, once it does."""
         remembered: ProposalMemory | None = self.__dict__.get("_memory")  # where cached_property keeps it
-        own = self.encoded.nbytes + self._image.nelement()
+        own = self.encoded.nbytes + self._image.nelement() + self._found.nbytes
         return own if remembered is None else own + remembered.nbytes
 
     @property
@@ -61,7 +63,15 @@ class PhotoView:
         self, groups: Sequence[Sequence[Point]], avoid: Sequence[Point] = ()
     ) -> list[FoundObject | None]:
         """The object under each group of clicks, none holding a point to avoid; None where there is none."""
-        return self._models.finder.find(self.encoded, groups, avoid)
+        if avoid or any(len(group) != 1 for group in groups):
+            return self._models.finder.find(self.encoded, groups, avoid)
+        points = [group[0] for group in groups]
+        known = {point: self._found.get(point) for point in points}
+        fresh = [point for point, one in known.items() if one is None]
+        answers = dict(zip(fresh, self._models.finder.find(self.encoded, [[p] for p in fresh]), strict=True))
+        self._found.keep(fresh, answers.values())
+        answers |= {point: one.found for point, one in known.items() if one is not None}
+        return [answers[point] for point in points]
 
     def select(
         self, initial: FoundObject, avoid: Sequence[Point], config: SelectionConfig
@@ -126,8 +136,15 @@ class PhotoView:
         network = self._models.verification
         if network is None:
             return None
-        masks, boxes = self._coverage(items)
-        return network(network.gather(self._image.float(), self.encoded.pyramid[0], masks, boxes))
+        embedded = self._found.embeddings(items)
+        fresh = [item for item, one in zip(items, embedded, strict=True) if one is None]
+        if fresh:
+            masks, boxes = self._coverage(fresh)
+            computed = network(network.gather(self._image.float(), self.encoded.pyramid[0], masks, boxes))
+            self._found.keep_embeddings(fresh, computed)
+            rest = iter(computed)
+            embedded = [next(rest) if one is None else one for one in embedded]
+        return torch.stack([one for one in embedded if one is not None])
 
     @torch.no_grad()
     def similarity(

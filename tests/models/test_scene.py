@@ -202,7 +202,7 @@ def test_threads_may_share_a_scene(selector: Selector) -> None:
 
 def test_nbytes_is_what_the_tensors_hold(scene: PhotoScene) -> None:
     (view,) = scene.views
-    remembered = view._memory.nbytes
+    remembered = view._memory.nbytes + view._found.nbytes
     assert scene.nbytes == view.encoded.nbytes + 3 * 128 * 192 + remembered
 
 
