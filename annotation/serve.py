@@ -93,7 +93,7 @@ def build_app(
     holder = ModelHolder(lambda: load_served(system, settings.state_dir, loader))
     training = None
     if settings.state_dir is not None:
-        training = training_runs(settings, holder, collect_annotations(settings))
+        training = training_runs(settings, holder, collect_annotations(settings), system)
     return create_app(Backend(settings, holder, training, deliver_prediction(settings)))
 
 

@@ -64,10 +64,20 @@ def version_of(system: Any) -> str:
 
 
 def training_runs(
-    settings: BackendSettings, holder: ModelHolder, collect: Collect | None = None
+    settings: BackendSettings,
+    holder: ModelHolder,
+    collect: Collect | None = None,
+    source: str | None = None,
 ) -> TrainingRuns | None:
-    """Training for a backend, in its state folder; None without one."""
-    if settings.state_dir is None:
+    """Training for a backend, in its state folder; None without one, or for a system that is not SimpSON.
+
+    Args:
+        settings: of the backend.
+        holder: gets the new weights.
+        collect: asks Label Studio for annotations.
+        source: of the system that is served, as `--system` says it.
+    """
+    if settings.state_dir is None or not (source is None or (Path(source) / "one-click").is_dir()):
         return None
     from annotation.training_jobs import fine_tune_and_compare
 
@@ -75,22 +85,24 @@ def training_runs(
 
     def load(weights: Path, version: str) -> Served:
         served = Served(load_system(str(weights)), version)
-        write_json_atomic(state_dir / SERVED, {"weights": str(weights), "version": version})
+        noted = {"weights": str(weights), "version": version, "source": source}
+        write_json_atomic(state_dir / SERVED, noted)
         return served
 
-    return TrainingRuns(state_dir / "training", fine_tune_and_compare(settings), holder, load, collect)
+    work = fine_tune_and_compare(settings, source=source)
+    return TrainingRuns(state_dir / "training", work, holder, load, collect)
 
 
 def better_weights(source: str | None, state_dir: Path | None) -> tuple[Path, str] | None:
-    """What training has left in the state folder, if the default system is asked for."""
-    if source is not None or state_dir is None:
+    """What training has left in the state folder, if it went on from the system that is asked for."""
+    if state_dir is None:
         return None
     try:
         noted = json.loads((state_dir / SERVED).read_text(encoding="utf-8"))
-        weights, version = Path(noted["weights"]), str(noted["version"])
+        weights, version, origin = Path(noted["weights"]), str(noted["version"]), noted.get("source")
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        logger.warning("%s cannot be read (%s); serving the bundled weights", state_dir / SERVED, error)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        logger.warning("%s cannot be read (%s); serving the weights before", state_dir / SERVED, error)
         return None
-    return (weights, version) if weights.is_dir() else None
+    return (weights, version) if origin == source and weights.is_dir() else None

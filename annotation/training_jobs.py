@@ -72,21 +72,25 @@ class Outcome:
 
 
 def fine_tune_and_compare(
-    settings: BackendSettings, declutter: Declutter | None = None, weights: Path | None = None
+    settings: BackendSettings,
+    declutter: Declutter | None = None,
+    weights: Path | None = None,
+    source: str | None = None,
 ) -> Callable[[list[dict[str, Any]], Path, Callable[[str], None]], Outcome]:
     """The work of a training run, for `TrainingRuns`.
 
     Args:
         settings: of the backend, for the photos.
         declutter: runs command lines; a process of its own each, by default.
-        weights: what is served now; by default what an earlier run left, or the bundled weights.
+        weights: what is served now; by default what an earlier run left, or what it started from.
+        source: of the system that is served, as `--system` says it.
     """
     run = declutter or run_declutter
 
     def work(tasks: list[dict[str, Any]], folder: Path, say: Callable[[str], None]) -> Outcome:
         say("writing a split")
         export_tasks(tasks, folder / "annotated", photo_source(settings), overwrite=True)
-        before = weights or served_weights(settings.state_dir)
+        before = weights or served_weights(settings.state_dir, source)
         run(finetune_command(folder / "annotated", before, folder / "finetune"), say)
         version = f"finetuned-{time.strftime('%Y%m%d-%H%M%S')}"
         return read_outcome(folder / "finetune", version)
@@ -125,13 +129,15 @@ def read_outcome(folder: Path, version: str) -> Outcome:
     return Outcome(better, scores["before"], scores["after"], folder / "weights", version, counts)
 
 
-def served_weights(state_dir: Path | None) -> Path:
-    """The folder of the weights that are served: what training left last, or the bundled ones."""
+def served_weights(state_dir: Path | None, source: str | None = None) -> Path:
+    """The folder of the weights that are served: what training left last, or those it started from."""
     from annotation.systems import better_weights
     from models.loading import BUNDLED
 
-    better = better_weights(None, state_dir)
-    return better[0] if better is not None else BUNDLED
+    better = better_weights(source, state_dir)
+    if better is not None:
+        return better[0]
+    return BUNDLED if source is None else Path(source)
 
 
 def run_declutter(arguments: Sequence[str], say: Callable[[str], None] = lambda _: None) -> None:

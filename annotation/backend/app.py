@@ -44,6 +44,8 @@ logger = logging.getLogger(__name__)
 MOST_WAITING = 128  # predictions under way at once; more wait their turn
 MOST_READING = 2  # requests parsed at once: more threads would only keep each other from running
 
+NO_TRAINING = "this backend was started without a place to train in, or serves a system that learns elsewhere"
+
 Body = TypeVar("Body", bound=BaseModel)
 
 
@@ -272,7 +274,7 @@ def _problems(config: str) -> list[str]:
 
 def _start_training(backend: Backend, project: object) -> Response:
     if backend.training is None:
-        return JSONResponse({"detail": "this backend was started without a place to train in"}, 409)
+        return JSONResponse({"detail": NO_TRAINING}, 409)
     try:
         run = backend.training.start(str(project), backend.store)
     except InputError as error:

@@ -16,8 +16,9 @@ from annotation.backend.webhooks import AnnotationStore
 from annotation.label_config import Control, Label
 from annotation.regions import Canvas, Drawing, region
 from annotation.schemas import WebhookRequest
-from annotation.systems import SERVED, load_served
-from annotation.training_jobs import fine_tune_and_compare, run_declutter
+from annotation.systems import SERVED, load_served, training_runs
+from annotation.training_jobs import fine_tune_and_compare, run_declutter, served_weights
+from models.loading import BUNDLED
 from tests.helpers.selection_system import RED, ShapesSystem, shapes_photo
 from toolkit.errors import InputError
 from toolkit.image import save_image
@@ -194,6 +195,17 @@ def test_without_a_place_to_train_the_answer_says_so(start):
     assert "without a place to train" in answer.json()["detail"]
 
 
+def test_training_goes_on_from_what_is_served(tmp_path, served_before):
+    settings = BackendSettings(state_dir=tmp_path / "state")
+    holder = ModelHolder(lambda: Served(ShapesSystem(), "shapes-1"))
+    assert training_runs(settings, holder) is not None
+    assert training_runs(settings, holder, source=str(served_before)) is not None
+    assert training_runs(settings, holder, source="grabcut") is None  # nothing there learns
+    assert training_runs(BackendSettings(), holder) is None
+    assert served_weights(settings.state_dir) == BUNDLED
+    assert served_weights(settings.state_dir, str(served_before)) == served_before
+
+
 def test_better_weights_are_served_after_a_restart(tmp_path):
     weights = tmp_path / "weights"
     weights.mkdir()
@@ -210,6 +222,11 @@ def test_better_weights_are_served_after_a_restart(tmp_path):
     assert load_served(None, tmp_path, loader).version == "finetuned-1"
     assert asked == [None, str(weights)]
     assert load_served("other", tmp_path, loader).version == "shapes"  # another system was asked for
+    noted = {"weights": str(weights), "version": "finetuned-2", "source": "other"}
+    (tmp_path / SERVED).write_text(json.dumps(noted))
+    assert load_served("other", tmp_path, loader).version == "finetuned-2"
+    assert load_served(None, tmp_path, loader).version == "shapes"
+    (tmp_path / SERVED).write_text(json.dumps({**noted, "source": None}))
     (weights / "broken").touch()
     assert load_served(None, tmp_path, loader).version == "shapes"
     (tmp_path / SERVED).write_text("no json")
