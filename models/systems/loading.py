@@ -44,4 +44,4 @@ def load_compared(name: str, device: str | torch.device | None = None) -> Intera
         raise InputError(
             f"weights '{name}': nothing to load in {folder}; expected what save_pretrained wrote"
         )
-    return InteractiveSystem(kind, found.stepper(network), network)
+    return InteractiveSystem(kind, found.stepper(network), network, found.scene)

@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from pydantic import BaseModel
 
 from models.systems.clicking.config import ClickConfig
 from models.systems.clicking.network import ClickNetwork
+from models.systems.clicking.scene import InteractiveScene
 from models.systems.clicking.stepper import Stepper, ZoomStepper
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ class SystemDefinition:
         config: Its configuration.
         network: Its network, built from the configuration.
         stepper: From the network to what answers clicks.
+        scene: From a photo and the stepper to what :meth:`toolkit.systems.System.encode` returns.
         task: From a recipe to what trains the network.
         training_settings: Model of the recipe's section ``training``; None: the section stays empty.
         works: From the network (on the meta device) to what FLOPs are counted of; the first is the main one.
@@ -59,6 +62,7 @@ class SystemDefinition:
     config: type[ClickConfig]
     network: Callable[..., ClickNetwork]
     stepper: Callable[[Any], Stepper[Any]] = ZoomStepper
+    scene: Callable[[np.ndarray, Any], InteractiveScene[Any]] = InteractiveScene
     task: Callable[[InteractiveRecipe], TrainingTask] = interactive_task
     training_settings: type[BaseModel] | None = None
     works: Callable[[Any], list[Work]] = one_pass

@@ -39,6 +39,19 @@ class ClickNetwork(PreTrainedModel):
     def _init_weights(self, module: nn.Module) -> None:
         """Keep what the modules' own constructors drew."""
 
+    def load_backbone(self, source: str) -> None:
+        """Put pretrained weights into the backbone.
+
+        Args:
+            source: See :func:`models.systems.clicking.pretrained.load_pretrained`.
+
+        Raises:
+            InputError: There are no weights, or they are of another network or size.
+        """
+        from models.systems.clicking.pretrained import load_pretrained
+
+        load_pretrained(self.backbone, source)
+
     def normalise(self, image: Tensor) -> Tensor:
         """``[B, 3, H, W]`` RGB 0–255, any dtype, to zero mean and unit variance in the weights' dtype."""
         mean = torch.tensor(self.config.image_mean, device=image.device, dtype=self.dtype).view(1, 3, 1, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -21,10 +22,17 @@ class InteractiveSystem:
         name: Of the system.
         stepper: Its work.
         network: Whose weights tell one system from another of the same name; None where there are none.
+        scene: What a photo becomes, with the stepper.
     """
 
-    def __init__(self, name: str, stepper: Stepper[Any], network: PreTrainedModel | None = None) -> None:
-        self.name, self.stepper, self.network = name, stepper, network
+    def __init__(
+        self,
+        name: str,
+        stepper: Stepper[Any],
+        network: PreTrainedModel | None = None,
+        scene: Callable[[np.ndarray, Any], InteractiveScene[Any]] = InteractiveScene,
+    ) -> None:
+        self.name, self.stepper, self.network, self.scene = name, stepper, network, scene
 
     def encode(self, image: np.ndarray) -> InteractiveScene[Any]:
         """Take a photo, uint8 ``[H, W, 3]`` RGB; the first click on it runs the whole network.
@@ -36,7 +44,7 @@ class InteractiveSystem:
             raise InputError(
                 f"image: expected uint8 [H, W, 3], got {image.dtype} {list(image.shape)}; use open_image"
             )
-        return InteractiveScene(image, self.stepper)
+        return self.scene(image, self.stepper)
 
     @cached_property
     def fingerprint(self) -> str:

@@ -13,7 +13,6 @@ from models.recipes.schema import InteractiveRecipe
 from models.systems.clicking.losses import mean_bce, normalised_focal_loss
 from models.systems.clicking.network import ClickNetwork, logits_of
 from models.systems.clicking.points import PointSampling, next_training_point
-from models.systems.clicking.pretrained import load_pretrained
 from models.systems.clicking.samples import ClickBatch, ClickSample, collate, make_sample
 from models.systems.clicking.validation import click_scores
 from models.systems.table import definition
@@ -34,7 +33,7 @@ class InteractiveTask:
         torch.manual_seed(recipe.schedule.seed)
         network = self.definition.network(self.definition.config(**recipe.model))
         if recipe.backbone_weights is not None:
-            load_pretrained(network.backbone, recipe.backbone_weights)
+            network.load_backbone(recipe.backbone_weights)
         self.model: nn.Module = network
         self.sampling = PointSampling(**recipe.clicks.sampling())
         self.stream = PictureStream(recipe.data, recipe.schedule)
@@ -67,13 +66,17 @@ class InteractiveTask:
             previous: ``[B, 1, H, W]`` probabilities of the last roll-out; zeros without.
         """
         settings = self.recipe.loss
-        output = model(self.pixels(batch), points, previous)
+        output = self.predict(model, batch, points, previous)
         focal = normalised_focal_loss(logits_of(output), batch.target, settings.alpha, settings.gamma)
         auxiliary = getattr(output, "auxiliary", None)
         if auxiliary is None:
             return {"total": focal}
         bce = mean_bce(auxiliary, batch.target)
         return {"total": focal + settings.auxiliary * bce, "focal": focal, "auxiliary": bce}
+
+    def predict(self, model: nn.Module, batch: ClickBatch, points: Tensor, previous: Tensor) -> Any:
+        """One pass of the network; what else a system's batches hold goes in here."""
+        return model(self.pixels(batch), points, previous)
 
     def pixels(self, batch: ClickBatch) -> Tensor:
         """The batch's pixels in the memory format of the schedule."""
@@ -96,7 +99,8 @@ class InteractiveTask:
         try:
             with torch.no_grad():
                 for _ in range(rounds):
-                    previous = logits_of(model(self.pixels(batch), points, previous)).float().sigmoid()
+                    output = self.predict(model, batch, points, previous)
+                    previous = logits_of(output).float().sigmoid()
                     points = torch.cat([points, next_points(batch.target, previous)], dim=1)
         finally:
             model.train(training)
