@@ -17,6 +17,7 @@ from models.one_click.model import click_maps_of
 from models.pvm import VerificationConfig
 from models.recipes import build_task, read_recipe, recipe_names
 from models.recipes.build import build_schedule, count_photos
+from models.systems.table import definition
 from tests.helpers.networks import random_one_click
 from tests.helpers.pictures import write_group_split
 from tests.helpers.tiny_backbones import TINY
@@ -169,6 +170,9 @@ def test_every_published_network_can_be_built(name: str) -> None:
             OneClickModel(OneClickConfig(**recipe.model))
         elif recipe.task == "cpn":
             ProposalModel(ProposalConfig(feature_channels=256, **recipe.model))
+        elif recipe.task == "interactive":
+            system = definition(recipe.system)
+            system.network(system.config(**recipe.model))
         else:
             assert VerificationConfig(feature_channels=256, **recipe.model).backbone == "resnet-18"
 
