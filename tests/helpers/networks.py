@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -13,6 +14,8 @@ from models.pvm import VerificationConfig, VerificationModel
 
 BACKBONE = {"stem": 8, "widths": [8, 16, 16, 16], "depths": [1, 1, 1, 1]}
 CHANNELS = 16  # of the pyramid
+
+Settled = TypeVar("Settled", bound=nn.Module)
 
 
 def one_click_config(**changes) -> OneClickConfig:
@@ -51,6 +54,19 @@ def shake_norms(network: nn.Module) -> None:
             nn.init.uniform_(module.running_var, 0.5, 2.0)
             nn.init.normal_(module.bias, std=0.3)
             nn.init.uniform_(module.weight, 0.5, 1.5)
+
+
+def settle_norms(network: Settled, *inputs: Any) -> Settled:
+    """Give every BatchNorm the statistics of some inputs: through a new network little passes."""
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    usual = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.momentum = 1.0
+    with torch.no_grad():
+        network.train()(*inputs)
+    for norm, momentum in zip(norms, usual, strict=True):
+        norm.momentum = momentum
+    return network.eval()
 
 
 def random_cpn(seed: int = 0, **changes) -> ProposalModel:

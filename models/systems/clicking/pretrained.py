@@ -8,6 +8,7 @@ import torch
 
 from models.backbones import Backbone
 from models.backbones.weights import load_backbone_weights
+from models.backbones.widening import into_widened
 from models.loading import BUNDLED, load_network
 from models.one_click import OneClickModel
 from toolkit.errors import InputError
@@ -34,8 +35,8 @@ def load_pretrained(backbone: Backbone, source: str) -> None:
         load_backbone_weights(backbone, source)
         return
     found = load_network(OneClickModel, folder, None, torch.device("cpu"))
-    weights = {} if found is None else found.backbone.state_dict()
     own = backbone.state_dict()
+    weights = {} if found is None else into_widened(found.backbone.state_dict(), own)
     if weights.keys() != own.keys() or any(weights[name].shape != own[name].shape for name in own):
         raise InputError(
             f"backbone_weights '{source}': a backbone of another kind or size; expected that of a 1C-DSN "
