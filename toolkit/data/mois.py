@@ -1,7 +1,7 @@
 """COCO MOIS: from any split, the groups of like objects in a photo, each with one exemplar and its clicks.
 
 Source: iCMFormer++ (Li et al., 2024, "Learning from Exemplars for Interactive Image Segmentation"), section
-4.1.2 and algorithm 1.
+4.1.2, which tells its algorithm 1 in words.
 """
 
 from __future__ import annotations

@@ -30,7 +30,8 @@ SYSTEM = SystemDefinition(
     network=IcmformerNetwork,
     stepper=IcmformerStepper,
     works=works,
-    # iCMFormer++ (Li et al., 2024), tables 2 and 10
+    # iCMFormer++ (Li et al., 2024), tables 2 and 10. Ours has 0.14 % more parameters and 3 % fewer FLOPs:
+    # positions are learned on a 14 × 14 grid, and windows follow the released code, as the paper names none.
     published=MappingProxyType(
         {
             "icmformer-b-sbd": "124.81 M parameters, 297.54 GFLOPs at 448; NoC90 1.42 (GrabCut), 2.52 "
