@@ -40,8 +40,8 @@ SYSTEM = SystemDefinition(
     training_settings=ExemplarSettings,
     works=works,
     scene=RecallScene,
-    # iCMFormer++ (Li et al., 2024), tables 3, 4 and 10. Ours has 0.14 % fewer parameters, 25 % fewer FLOPs: the
-    # paper leaves open how many streams pass S1 (ours: one for each branch, photo and clicks added up), where
+    # Li et al. (2024), tables 3, 4 and 10. Ours has 0.14 % fewer parameters and 25 % fewer FLOPs:
+    # the paper leaves open how many streams pass S1 (ours: one per branch, photo and clicks added up), where
     # attention is windowed, and at which size the exemplar's boxes pass the ResNet.
     published=MappingProxyType(
         {
