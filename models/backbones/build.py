@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from torch import Tensor
 
 from models.backbones.base import Backbone
 from models.backbones.compact import CompactBackbone
+from models.backbones.hrnet import HighResolutionBackbone
 from models.backbones.published import PUBLISHED
 from toolkit.errors import InputError
 
 THROUGH_AUTO_BACKBONE = ("resnet", "swin", "convnext")
+HIGH_RESOLUTION: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "hrnet-18s": {"width": 18, "small": True},
+        "hrnet-18": {"width": 18},
+        "hrnet-32": {"width": 32},
+    }
+)
 
 
 class TransformersBackbone(Backbone):
@@ -52,8 +61,8 @@ def build_backbone(name: str, settings: Mapping[str, Any]) -> Backbone:
     """Build a backbone with random weights.
 
     Args:
-        name: ``compact``, a published one (``resnet-50``; see :mod:`models.backbones.published`), or a
-            transformers model type.
+        name: ``compact``, an HRNet (``hrnet-18s``, ``hrnet-18``, ``hrnet-32``), a published one
+            (``resnet-50``; see :mod:`models.backbones.published`), or a transformers model type.
         settings: Arguments of its configuration; they replace those of a published size.
 
     Raises:
@@ -64,6 +73,11 @@ def build_backbone(name: str, settings: Mapping[str, Any]) -> Backbone:
             return CompactBackbone(**settings)
         except TypeError as error:
             raise InputError(f"backbone_settings of the compact backbone: {error}") from error
+    if name in HIGH_RESOLUTION:
+        try:
+            return HighResolutionBackbone(**{**HIGH_RESOLUTION[name], **settings})
+        except TypeError as error:
+            raise InputError(f"backbone_settings of {name}: {error}") from error
     model_type = name
     if name in PUBLISHED:
         model_type, settings = PUBLISHED[name].model_type, {**PUBLISHED[name].settings, **settings}
@@ -71,5 +85,5 @@ def build_backbone(name: str, settings: Mapping[str, Any]) -> Backbone:
         return SegformerBackbone(settings)
     if model_type in THROUGH_AUTO_BACKBONE:
         return TransformersBackbone(model_type, settings)
-    known = ", ".join(["compact", *THROUGH_AUTO_BACKBONE, "segformer", *PUBLISHED])
+    known = ", ".join(["compact", *HIGH_RESOLUTION, *THROUGH_AUTO_BACKBONE, "segformer", *PUBLISHED])
     raise InputError(f"backbone '{name}' is not known; choose one of {known}")

@@ -8,7 +8,12 @@ from torch import Tensor
 
 
 def normalised_focal_loss(
-    logits: Tensor, target: Tensor, alpha: float = 0.5, gamma: float = 2.0, counted: Tensor | None = None
+    logits: Tensor,
+    target: Tensor,
+    alpha: float = 0.5,
+    gamma: float = 2.0,
+    counted: Tensor | None = None,
+    emphasis: Tensor | None = None,
 ) -> Tensor:
     """Focal loss whose weights add up to the number of pixels, per picture.
 
@@ -22,6 +27,8 @@ def normalised_focal_loss(
         gamma: Exponent.
         counted: Same shape, 0 where a pixel counts neither way; all count when not given.
 
+        emphasis: Same shape, factors of the pixels' costs that the divisor does not know; 1 when not given.
+
     Returns:
         A scalar, the mean over pictures.
 
@@ -33,6 +40,8 @@ def normalised_focal_loss(
     beta = (1 - log_p.exp()).clamp(min=0) ** gamma * valid
     scale = beta.detach().flatten(1).sum(1).clamp(min=1e-6)  # [B]
     weight = alpha * target + (1 - alpha) * (1 - target)
+    if emphasis is not None:
+        weight = weight * emphasis
     return (-(weight * beta * log_p).flatten(1).sum(1) / scale).mean()
 
 

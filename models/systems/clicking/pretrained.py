@@ -20,7 +20,7 @@ def load_pretrained(backbone: Backbone, source: str) -> None:
     """Put weights into a backbone, in place.
 
     Args:
-        backbone: Of the system.
+        backbone: Of the system; channels that it sees beside the image's keep their weights.
         source: ``bundled`` for the backbone of the bundled 1C-DSN, the folder of another 1C-DSN, or what
             :func:`models.backbones.weights.load_backbone_weights` takes.
 

@@ -78,3 +78,34 @@ class ClickState:
         """Mean probability of the selected pixels; 0 without any."""
         selected = self.probability[self.probability > self.threshold]
         return float(selected.mean()) if len(selected) else 0.0
+
+
+@dataclass(frozen=True)
+class MaskState:
+    """A mask of the whole photo and nothing else, a bit a pixel.
+
+    Attributes:
+        bits: uint8, packed row by row.
+        certainty: 0–1.
+    """
+
+    bits: np.ndarray
+    certainty: float
+
+    @classmethod
+    def of(cls, mask: np.ndarray, certainty: float) -> MaskState:
+        """Pack a mask, bool ``[H, W]``."""
+        return cls(np.packbits(mask), certainty)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the bits, bytes."""
+        return self.bits.nbytes
+
+    def mask(self, height: int, width: int) -> np.ndarray:
+        """The selected pixels, bool ``[H, W]``."""
+        return np.unpackbits(self.bits, count=height * width).reshape(height, width).astype(bool)
+
+    def score(self) -> float:
+        """The certainty."""
+        return self.certainty

@@ -50,5 +50,5 @@ class InteractiveSystem:
     def fingerprint(self) -> str:
         """A text that changes whenever the weights or the settings do."""
         if self.network is None:
-            return fingerprint([], self.name, vars(self.stepper))
+            return fingerprint([], self.name, repr(self.stepper))
         return fingerprint([self.network], self.name, self.network.config.to_json_string())

@@ -25,7 +25,7 @@ class RitmConfig(ClickConfig):
         self,
         backbone: str = "compact",
         backbone_settings: Mapping[str, Any] | None = None,
-        click_channels: int = 64,
+        click_channels: int = 16,
         head_channels: int = 64,
         mask_threshold: float = 0.49,
         **kwargs: Any,

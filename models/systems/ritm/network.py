@@ -7,10 +7,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.backbones import EarlyFusionBackbone, build_backbone
-from models.backbones.compact import conv_norm
+from models.systems.clicking.decoding import SumDecoder
 from models.systems.clicking.network import ClickNetwork, ClickOutput
 from models.systems.ritm.config import RitmConfig
+from models.systems.ritm.ocr import OcrHead
 from toolkit.errors import InputError
+
+INITIAL_SCALE = 0.05  # of what the clicks add, as in RITM's released code
 
 
 class ClickStem(nn.Module):
@@ -23,27 +26,11 @@ class ClickStem(nn.Module):
         super().__init__()
         self.mix = nn.Conv2d(3, hidden, 1)
         self.reduce = nn.Conv2d(hidden, outputs, 3, stride=2, padding=1)
+        self.scale = nn.Parameter(torch.full((1,), INITIAL_SCALE))
 
     def forward(self, maps: Tensor) -> Tensor:
         """Map ``[B, 3, H, W]`` to ``[B, C, H / 2, W / 2]``."""
-        return self.reduce(F.leaky_relu(self.mix(maps), 0.2))
-
-
-class SumHead(nn.Module):
-    """Levels brought to one width and to stride 4, added, and read by two convolutions."""
-
-    def __init__(self, inputs: tuple[int, ...], channels: int) -> None:
-        super().__init__()
-        self.lateral = nn.ModuleList(conv_norm(width, channels, kernel=1) for width in inputs)
-        self.read = nn.Sequential(conv_norm(channels, channels), nn.ReLU(), nn.Conv2d(channels, 1, 1))
-
-    def forward(self, maps: list[Tensor]) -> Tensor:
-        """Logits ``[B, 1, H / 4, W / 4]`` of maps at strides 4–32."""
-        merged = self.lateral[-1](maps[-1])
-        for lateral, x in zip(self.lateral[-2::-1], maps[-2::-1], strict=True):
-            grown = F.interpolate(merged, size=x.shape[-2:], mode="bilinear", align_corners=False)
-            merged = lateral(x) + torch.relu(grown)
-        return self.read(torch.relu(merged))
+        return self.scale * self.reduce(F.leaky_relu(self.mix(maps), 0.2))
 
 
 class RitmNetwork(ClickNetwork):
@@ -59,13 +46,20 @@ class RitmNetwork(ClickNetwork):
             raise InputError(f"backbone '{config.backbone}': takes no clicks; expected compact or an HRNet")
         self.backbone = backbone
         self.clicks = ClickStem(config.click_channels, backbone.early_channels)
-        self.head = SumHead(self.backbone.channels, config.head_channels)
+        self.head: nn.Module
+        if config.backbone.startswith("hrnet"):
+            self.head = OcrHead(backbone.channels, config.head_channels)
+        else:
+            self.head = SumDecoder(backbone.channels, config.head_channels)
         self.post_init()
 
     def forward(self, image: Tensor, points: Tensor, previous: Tensor) -> ClickOutput:
         """See :class:`models.systems.clicking.network.ClickNetwork`."""
-        height, width = image.shape[-2:]
-        maps = torch.cat([self.guidance(points, height, width), previous.to(self.dtype)], dim=1)
+        size = image.shape[-2:]
+        maps = torch.cat([self.guidance(points, *size), previous.to(self.dtype)], dim=1)  # [B, 3, H, W]
         levels = self.backbone(self.normalise(image), self.clicks(maps))
-        logits = self.head(levels)
-        return ClickOutput(F.interpolate(logits, size=(height, width), mode="bilinear", align_corners=False))
+        _, logits, coarse = self.head(levels)
+        grown = F.interpolate(logits, size, mode="bilinear", align_corners=False)
+        if coarse is None:
+            return ClickOutput(grown)
+        return ClickOutput(grown, F.interpolate(coarse, size, mode="bilinear", align_corners=False))

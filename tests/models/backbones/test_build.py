@@ -37,7 +37,7 @@ def test_maps_at_four_strides(kind: str) -> None:
 
 
 def test_an_unknown_backbone() -> None:
-    with pytest.raises(InputError, match="backbone 'vgg' is not known; choose one of compact, resnet, swin"):
+    with pytest.raises(InputError, match="backbone 'vgg' is not known; choose one of compact, hrnet-18s"):
         build_backbone("vgg", {})
 
 

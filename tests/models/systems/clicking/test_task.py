@@ -124,6 +124,7 @@ def test_the_backbone_may_learn_slower(photos: Path) -> None:
     assert all((id(p) in own) == ("lr_scale" in group) for group in groups for p in group["params"])
 
 
+@pytest.mark.slow
 def test_a_short_training_lowers_the_loss_and_its_weights_answer_clicks(photos: Path, tmp_path: Path) -> None:
     recipe = tiny_recipe(photos, schedule={"steps": 60, "batch_size": 4, "lr": 5e-3, "warmup_steps": 0,
                                            "workers": 0, "log_every": 20})  # fmt: skip
