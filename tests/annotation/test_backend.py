@@ -490,3 +490,12 @@ def test_systems_without_siblings_answer_with_the_object(start):
     answer = client.post("/predict", json=batch_body([task_body(ADDRESS, 1), task_body(ADDRESS, 2)]))
     assert answer.json() == {"results": [[], []]}
     assert "cannot propose objects without a click" in client.get("/prelabel").json()[0]["problems"][0]
+
+
+def test_a_classical_system_serves_label_studio(start):
+    from models.loading import load_system
+
+    client = start(load_system("grabcut"), version="grabcut")
+    (head,) = ask(client, [at(1)])["result"]
+    assert matching([head], 1)  # one red disc of three
+    assert head["meta"]["text"] == ["this system finds no similar objects: only the clicked one is given"]
