@@ -101,7 +101,7 @@ def stats(
 
 @app.command()
 def convert(
-    source: Annotated[Path, typer.Argument(help=f"A data set: {FORMATS}.")],
+    source: Annotated[Path, typer.Argument(help=f"A data set: {FORMATS}; or COCO panoptic JSON.")],
     out: Annotated[Path, typer.Option(help="Folder to write.")],
     to: Annotated[str, typer.Option("--to", help=f"Format to write: {FORMATS}.")] = "coco",
     source_format: Annotated[

@@ -11,13 +11,14 @@ from toolkit.split import Split, read_split
 
 
 class Format(str, Enum):
-    """A format that `declutter data convert` reads and writes."""
+    """A format that `declutter data convert` reads and writes; COCO panoptic it only reads."""
 
     coco = "coco"
     lvis = "lvis"
     yolo = "yolo"
     imagefolder = "imagefolder"
     index_png = "index-png"
+    coco_panoptic = "coco-panoptic"
 
 
 def detect_format(path: Path) -> Format:
@@ -26,10 +27,12 @@ def detect_format(path: Path) -> Format:
     Raises:
         InputError: There is nothing at `path`, or nothing that is known.
     """
-    from toolkit.data import convert_imagefolder, convert_index_png, convert_yolo
+    from toolkit.data import convert_imagefolder, convert_index_png, convert_panoptic, convert_yolo
 
     if not path.exists():
         raise InputError(f"{path}: there is no such file or folder; check the path")
+    if convert_panoptic.is_panoptic(path):
+        return Format.coco_panoptic
     if path.suffix == ".json" or (path / "annotations.json").is_file():
         return Format.coco
     if convert_yolo.is_yolo(path):
@@ -53,14 +56,16 @@ def read_any(path: Path, report: Report, form: Format | None = None, images_dir:
         path: The folder or the annotation file.
         report: Where records that cannot be read are listed.
         form: Its format; by default found out from what is there.
-        images_dir: Where the images of COCO or LVIS JSON are.
+        images_dir: Where the images of COCO, LVIS or COCO panoptic JSON are.
 
     Raises:
         InputError: It cannot be read, or the format is not recognised.
     """
-    from toolkit.data import convert_imagefolder, convert_index_png, convert_yolo
+    from toolkit.data import convert_imagefolder, convert_index_png, convert_panoptic, convert_yolo
 
     form = form or detect_format(path)
+    if form is Format.coco_panoptic:
+        return convert_panoptic.read_panoptic(path, report, images_dir)
     if form is Format.yolo:
         return convert_yolo.read_yolo(path, report)
     if form is Format.imagefolder:
@@ -84,10 +89,15 @@ def write_any(
         link: Whether to link images instead of copying them.
 
     Raises:
-        InputError: The folder holds a finished data set, or a record is malformed.
+        InputError: The folder holds a finished data set, a record is malformed, or the format is read only.
     """
     from toolkit.data import convert_coco, convert_imagefolder, convert_index_png, convert_lvis, convert_yolo
 
+    if form is Format.coco_panoptic:
+        raise InputError(
+            "coco-panoptic is read only: its pixels hold one segment each, so masks that overlap do not fit; "
+            "write coco or index-png"
+        )
     if form is Format.yolo:
         convert_yolo.write_yolo(split, out, report, tolerance=tolerance, link=link)
         return
