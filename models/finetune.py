@@ -158,9 +158,11 @@ def _learn(job: Finetuning, part: str, learn: Path) -> None:
     from toolkit.training.checkpoints import list_checkpoints
 
     folder = job.out / part
-    own = {"data.train": str(learn), "model": model_section(job.start / part, _kinds()[part])}
+    own: dict[str, Any] = {"data.train": str(learn), "model": model_section(job.start / part, _kinds()[part])}
     if part != PARTS[0]:
         own["one_click"] = str(job.weights / PARTS[0])
+    if part == "pvm" and not (job.weights / "cpn").is_dir():
+        own["false_proposals"] = 0
     # JSON is YAML too, whatever a path holds.
     settings = [f"{key}={json.dumps(value)}" for key, value in own.items()] + list(job.settings)
     goes_on = job.resume and bool(list_checkpoints(folder / "checkpoints"))

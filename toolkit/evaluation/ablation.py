@@ -9,7 +9,6 @@ from typing import Any
 
 from toolkit.errors import InputError, UnsupportedSystem
 from toolkit.evaluation.clicking import Aim
-from toolkit.evaluation.coco_ap import MAX_DETECTIONS
 from toolkit.evaluation.groups import run_groups
 from toolkit.evaluation.plots import ablation_figures
 from toolkit.evaluation.proposals import run_proposals
@@ -32,7 +31,7 @@ class Settings:
     limit: int | None = None
     seed: int = 0
     jitter: float = 0.0
-    max_detections: int = MAX_DETECTIONS
+    max_detections: int | None = None
 
 
 @dataclass(frozen=True)

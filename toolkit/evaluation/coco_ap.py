@@ -1,4 +1,4 @@
-"""Average precision and recall, class-agnostic, as pycocotools computes them."""
+"""Average precision and recall, class-agnostic, as pycocotools computes them; for LVIS, as lvis does."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from toolkit.evaluation.lvis_ap import MAX_DETECTIONS as LVIS_MAX_DETECTIONS
+from toolkit.evaluation.lvis_ap import evaluate_lvis, is_lvis
 from toolkit.masks import rle_area, rle_box
+from toolkit.split import Split
 
 RLE = Mapping[str, Any]
-# COCO's; LVIS counts 300 (https://cocodataset.org/#detection-eval, https://www.lvisdataset.org/challenge_2021).
-MAX_DETECTIONS = 100
+MAX_DETECTIONS = 100  # COCO's (https://cocodataset.org/#detection-eval)
 _RANGES = ("all", "small", "medium", "large")
 
 
@@ -59,24 +61,41 @@ class PrecisionRecall:
     curves: np.ndarray | None
 
 
+def detections_that_count(split: Split, asked: int | None) -> tuple[int, bool]:
+    """Return how many detections of a photo count, and whether LVIS's rules do.
+
+    Args:
+        split: what is measured; one of LVIS is measured by LVIS's rules.
+        asked: the number that was asked for; None takes the benchmark's own.
+    """
+    lvis = is_lvis(split)
+    return asked or (LVIS_MAX_DETECTIONS if lvis else MAX_DETECTIONS), lvis
+
+
 def measure_precision_recall(
-    queries: Iterable[Query], max_detections: int = MAX_DETECTIONS
+    queries: Iterable[Query], max_detections: int = MAX_DETECTIONS, lvis: bool = False
 ) -> PrecisionRecall:
-    """Run COCOeval over masks of one class, every query an image of its own.
+    """Run COCOeval or LVISEval over masks of one class, every query an image of its own.
 
     Args:
         queries: what was found and what should have been.
         max_detections: of a query that count, the best scores first.
+        lvis: run LVISEval.
     """
     truth, found = _as_coco(queries)
-    evaluation = COCOeval(truth, found, "segm")
-    evaluation.params.maxDets = [max_detections]
-    with contextlib.redirect_stdout(io.StringIO()):
-        evaluation.evaluate()
-        evaluation.accumulate()
-    precision = evaluation.eval["precision"][:, :, 0, :, 0]  # [T, 101, range]; -1 where there is no truth
-    recall = evaluation.eval["recall"][:, 0, :, 0]  # [T, range]
-    thresholds = evaluation.params.iouThrs
+    if lvis and found.anns:
+        tables = (truth.dataset["images"], truth.dataset["annotations"], found.dataset["annotations"])
+        precisions, recalls, thresholds = evaluate_lvis(*tables, max_detections)
+        precision, recall = precisions[:, :, 0, :], recalls[:, 0, :]
+    else:
+        evaluation = COCOeval(truth, found, "segm")
+        evaluation.params.maxDets = [max_detections]
+        with contextlib.redirect_stdout(io.StringIO()):
+            evaluation.evaluate()
+            evaluation.accumulate()
+        precision = evaluation.eval["precision"][:, :, 0, :, 0]  # [T, 101, range]; -1 where there is no truth
+        recall = evaluation.eval["recall"][:, 0, :, 0]  # [T, range]
+        thresholds = evaluation.params.iouThrs
     figures: dict[str, float | None] = {}
     for index, name in enumerate(_RANGES):
         suffix = "" if name == "all" else f"_{name}"

@@ -41,7 +41,7 @@ def one_click(
     limit: Limit = None,
     seed: Seed = 0,
     jitter: Jitter = 0.0,
-    max_detections: MaxDetections = 100,
+    max_detections: MaxDetections = None,
 ) -> None:
     """One click per object: IoU by size, AP and AR."""
     from toolkit.evaluation.one_click import run_one_click
@@ -70,7 +70,7 @@ def groups(
     limit: Limit = None,
     seed: Seed = 0,
     jitter: Jitter = 0.0,
-    max_detections: MaxDetections = 100,
+    max_detections: MaxDetections = None,
     ids: Iterate = True,
     pvm: Verify = True,
 ) -> None:

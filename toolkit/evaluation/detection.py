@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from toolkit.errors import InputError
-from toolkit.evaluation.coco_ap import MAX_DETECTIONS, PrecisionRecall
+from toolkit.evaluation.coco_ap import PrecisionRecall, detections_that_count
 from toolkit.evaluation.one_click import run_one_click_records, score_one_click
 from toolkit.evaluation.plots import detection_figures
 from toolkit.evaluation.tables import detection_tables
@@ -27,7 +27,7 @@ def run_detection(
     limit: int | None = None,
     seed: int = 0,
     jitter: float = 0.0,
-    max_detections: int = MAX_DETECTIONS,
+    max_detections: int | None = None,
 ) -> dict[str, Any]:
     """Click each object once in a system and in its click-free baseline; write the result into `out`.
 
@@ -44,7 +44,8 @@ def run_detection(
         limit: measure that many photos only, drawn with `seed`.
         seed: of the draw and of the jitter.
         jitter: spread of the clicks around the objects' centres.
-        max_detections: per photo that count for AP and AR.
+        max_detections: per photo that count for AP and AR; None: 100, or 300 in a split of LVIS, whose AP and
+            AR are LVISEval's.
 
     Returns:
         What result.json holds: n, images, max_detections, ap, ap_small … ar, ap50, ap75, miou, the same with
@@ -59,18 +60,19 @@ def run_detection(
         if not isinstance(system, VariableSystem):
             raise InputError("--baseline: this system can't withhold clicks from its networks; name one")
         baseline = system.without_clicks()
+    counted, lvis = detections_that_count(split, max_detections)
     scores: dict[str, tuple[dict[str, Any], PrecisionRecall]] = {}
     for name, measured in (("with", system), ("without", baseline)):
         folder = out / f"{name}-clicks"
         records = run_one_click_records(split, measured, folder, limit=limit, seed=seed, jitter=jitter)
-        scores[name] = score_one_click(records, max_detections, seed)
+        scores[name] = score_one_click(records, counted, seed, lvis)
     own, other = scores["with"][0], scores["without"][0]
     result: dict[str, Any] = {
         "system": system.name,
         "baseline": f"{baseline.name}, clicks withheld" if withheld else baseline.name,
         **{f"backbone{end}": _backbone(s) for end, s in (("", system), ("_baseline", baseline))},
         "jitter": jitter,
-        **{key: own[key] for key in ("n", "images", "max_detections", *FIGURES)},
+        **{key: own[key] for key in ("n", "images", "max_detections", "ap_rules", *FIGURES)},
         **{f"baseline_{key}": other[key] for key in FIGURES},
         **{f"gain_{key}": _difference(own[key], other[key]) for key in FIGURES},
     }

@@ -19,6 +19,7 @@ from toolkit.evaluation.coco_ap import (
     PrecisionRecall,
     Query,
     Truth,
+    detections_that_count,
     measure_precision_recall,
 )
 from toolkit.evaluation.one_click import found_entry
@@ -57,7 +58,7 @@ def run_groups(
     limit: int | None = None,
     seed: int = 0,
     jitter: float = 0.0,
-    max_detections: int = MAX_DETECTIONS,
+    max_detections: int | None = None,
 ) -> dict[str, Any]:
     """Click one member of every group; write result.json, table.md, plots and report.json into `out`.
 
@@ -73,7 +74,8 @@ def run_groups(
         limit: measure that many photos only, drawn with `seed`.
         seed: of the draws and of the jitter.
         jitter: spread of the click around the object's centre (see `object_click`).
-        max_detections: per group that count for AP and AR.
+        max_detections: per group that count for AP and AR; None: 100, or 300 in a split of LVIS, whose AP and
+            AR are LVISEval's.
 
     Returns:
         What result.json holds; see `score_groups`.
@@ -114,7 +116,8 @@ def run_groups(
         )
     finally:
         report.write(out / "report.json")
-    result, precision_recall = score_groups(results, max_detections, seed)
+    counted, lvis = detections_that_count(split, max_detections)
+    result, precision_recall = score_groups(results, counted, seed, lvis)
     result = {"system": system.name, "jitter": jitter, **result}
     figures = group_figures(score_each(results), precision_recall)
     write_result(out, result, group_tables(result), figures)
@@ -148,7 +151,7 @@ def _nothing(group: int) -> dict[str, Any]:
 
 
 def score_groups(
-    results: Results, max_detections: int = MAX_DETECTIONS, seed: int = 0
+    results: Results, max_detections: int = MAX_DETECTIONS, seed: int = 0, lvis: bool = False
 ) -> tuple[dict[str, Any], PrecisionRecall]:
     """Turn the records of all photos into the flat result.
 
@@ -159,9 +162,9 @@ def score_groups(
         photos), exact (fraction of groups that came back whole and alone), and n, ap, ar, precision, recall
         of groups of two and more (…_multi). Fractions of 1; None with nothing to average.
     """
-    precision_recall = measure_precision_recall(_queries(results, least=1), max_detections)
+    precision_recall = measure_precision_recall(_queries(results, least=1), max_detections, lvis)
     figures = precision_recall.figures
-    multi = measure_precision_recall(_queries(results, least=2), max_detections).figures
+    multi = measure_precision_recall(_queries(results, least=2), max_detections, lvis).figures
     scores = score_each(results)
     several = [score for score in scores if score.siblings > 1]
     names = ("ap", "ap_small", "ap_medium", "ap_large", "ar", "ar_small", "ar_medium", "ar_large")
@@ -172,6 +175,7 @@ def score_groups(
         "ap50": figures["ap50"],
         "ap75": figures["ap75"],
         "max_detections": max_detections,
+        "ap_rules": "lvis" if lvis else "coco",
         "images": len(results),
         "siblings": sum(score.siblings for score in scores),
         "returned": sum(score.returned for score in scores),

@@ -35,7 +35,7 @@ def detection(
     limit: Limit = None,
     seed: Seed = 0,
     jitter: Jitter = 0.0,
-    max_detections: MaxDetections = 100,
+    max_detections: MaxDetections = None,
 ) -> None:
     """One click per object, with and without click embedding: AP, AR, precision over recall."""
     from toolkit.evaluation.detection import run_detection
@@ -126,7 +126,7 @@ def ablation(
     limit: Limit = None,
     seed: Seed = 0,
     jitter: Jitter = 0.0,
-    max_detections: MaxDetections = 100,
+    max_detections: MaxDetections = None,
 ) -> None:
     """All rows of one of SimpSON's ablation tables."""
     from toolkit.evaluation.ablation import Settings, run_ablation

@@ -15,6 +15,7 @@ from toolkit.evaluation.coco_ap import (
     PrecisionRecall,
     Query,
     Truth,
+    detections_that_count,
     measure_precision_recall,
 )
 from toolkit.evaluation.photos import Protocol, measure_with_report
@@ -39,7 +40,7 @@ def run_one_click(
     limit: int | None = None,
     seed: int = 0,
     jitter: float = 0.0,
-    max_detections: int = MAX_DETECTIONS,
+    max_detections: int | None = None,
 ) -> dict[str, Any]:
     """Click once on every object of a split; write result.json, table.md, iou.png and report.json into `out`.
 
@@ -54,7 +55,8 @@ def run_one_click(
         limit: measure that many photos only, drawn with `seed`.
         seed: of the draw and of the jitter.
         jitter: spread of the clicks around the objects' centres; 0 clicks the centres.
-        max_detections: per photo that count for AP and AR.
+        max_detections: per photo that count for AP and AR; None: 100, or 300 in a split of LVIS, whose AP and
+            AR are LVISEval's.
 
     Returns:
         What result.json holds; see `score_one_click`.
@@ -63,7 +65,8 @@ def run_one_click(
         InputError: nothing in the split can be measured.
     """
     results = run_one_click_records(split, system, out, limit=limit, seed=seed, jitter=jitter)
-    result, precision_recall = score_one_click(results, max_detections, seed)
+    counted, lvis = detections_that_count(split, max_detections)
+    result, precision_recall = score_one_click(results, counted, seed, lvis)
     result = {"system": system.name, "jitter": jitter, **result}
     write_result(out, result, one_click_tables(result), one_click_figures(results, precision_recall))
     return result
@@ -120,7 +123,7 @@ def _nothing(annotation_id: int) -> dict[str, Any]:
 
 
 def score_one_click(
-    results: Results, max_detections: int = MAX_DETECTIONS, seed: int = 0
+    results: Results, max_detections: int = MAX_DETECTIONS, seed: int = 0, lvis: bool = False
 ) -> tuple[dict[str, Any], PrecisionRecall]:
     """Turn the records of all photos into the flat result.
 
@@ -145,7 +148,7 @@ def score_one_click(
         found = _mean_interval([ious[i] for i in chosen], [photos[i] for i in chosen], seed)
         return {f"{name}_ci_low": found[0], f"{name}_ci_high": found[1]}
 
-    precision_recall = measure_precision_recall((_query(*result) for result in results), max_detections)
+    precision_recall = measure_precision_recall((_query(*result) for result in results), max_detections, lvis)
     figures = precision_recall.figures
     result: dict[str, Any] = {
         "n": len(ious),
@@ -153,6 +156,7 @@ def score_one_click(
         **{f"miou_{size}": by_size[size] for size in SIZES},
         **{key: figures[key] for key in ("ap", "ap_small", "ap_medium", "ap_large", "ar", "ap50", "ap75")},
         "max_detections": max_detections,
+        "ap_rules": "lvis" if lvis else "coco",
         "images": len(results),
         **{f"n_{size}": sizes.count(size) for size in SIZES},
         **interval("miou"),

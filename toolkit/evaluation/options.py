@@ -28,7 +28,10 @@ Jitter = Annotated[
     typer.Option(min=0.0, help="Spread of clicks around the centre, as a fraction of the object's radius."),
 ]
 MaxDetections = Annotated[
-    int, typer.Option("--max-detections", min=1, help="Masks that count for AP and AR (COCO 100, LVIS 300).")
+    int | None,
+    typer.Option(
+        "--max-detections", min=1, help="Masks that count for AP and AR; 100, or 300 for a split of LVIS."
+    ),
 ]
 Human = Annotated[bool, typer.Option(help="Click as far from the centre as people in a user study did.")]
 Iterate = Annotated[bool, typer.Option("--ids/--no-ids", help="Propose and verify in rounds (IDS).")]

@@ -28,7 +28,7 @@ def one_click_tables(result: Mapping[str, Any]) -> str:
     }  # fmt: skip
     text = _main_row(result, columns, "objects")
     text += "\n\n95 % intervals by bootstrap over photos. "
-    text += f"AP and AR: at most {result['max_detections']} masks per photo."
+    text += f"AP and AR{_rules(result)}: at most {result['max_detections']} masks per photo."
     header = ["objects", "n", "mIoU", "95 % interval"]
     parts = [("all", "n", "miou")]
     parts += [(size, f"n_{size}", f"miou_{size}") for size in ("small", "medium", "large")]
@@ -50,7 +50,7 @@ def group_tables(result: Mapping[str, Any]) -> str:
     text = _main_row(result, columns, "groups")
     text += f"\n\n95 % intervals (bootstrap over photos): precision {_interval(result, 'precision')}, "
     text += f"recall {_interval(result, 'recall')}; both at IoU 50."
-    text += f" AP and AR: at most {result['max_detections']} masks per click."
+    text += f" AP and AR{_rules(result)}: at most {result['max_detections']} masks per click."
     names = ("ap", "ar", "precision", "recall")
     row = [str(result["n_multi"]), *(percent(result[f"{name}_multi"]) for name in names)]
     multi = markdown_table(["groups of two and more", "AP", "AR", "precision", "recall"], [row])
@@ -66,7 +66,9 @@ def detection_tables(result: Mapping[str, Any]) -> str:
     ]
     text = markdown_table(["backbone", "click embedding", *columns], rows)
     text += f"\n\n{result['n']} objects, one click each, the same in both rows. COCO's sizes: small < 32², "
-    text += f"medium < 96² px; at most {result['max_detections']} masks per photo. "
+    text += (
+        f"medium < 96² px; AP and AR{_rules(result)}: at most {result['max_detections']} masks per photo. "
+    )
     return f"{text}Without click embedding: {result['baseline']}.\n"
 
 
@@ -123,6 +125,10 @@ def _with_spread(result: Mapping[str, Any], key: str, factor: float, digits: int
 def _main_row(result: Mapping[str, Any], columns: Mapping[str, str], what: str) -> str:
     row = [str(result["system"]), str(result["n"]), *(percent(result[key]) for key in columns.values())]
     return markdown_table(["system", what, *columns], [row])
+
+
+def _rules(result: Mapping[str, Any]) -> str:
+    return " as LVISEval computes them" if result.get("ap_rules") == "lvis" else ""
 
 
 def _interval(result: Mapping[str, Any], name: str) -> str:
