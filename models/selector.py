@@ -150,6 +150,11 @@ class Selector:
 
         return scene_from_arrays(self.models, arrays)
 
+    @property
+    def parameters(self) -> int:
+        """Of the 1C-DSN: clicks on one object run nothing else."""
+        return sum(weights.numel() for weights in self.models.finder.model.parameters())
+
     @cached_property
     def fingerprint(self) -> str:
         """A text that changes whenever the weights or the settings do."""

@@ -101,6 +101,16 @@ class System(Protocol):
 
 
 @runtime_checkable
+class SizedSystem(System, Protocol):
+    """A system that says how large it is."""
+
+    @property
+    def parameters(self) -> int:
+        """Numbers that it learned, over all the networks that answer clicks on one object."""
+        ...
+
+
+@runtime_checkable
 class VariableSystem(System, Protocol):
     """A system whose parts can be switched and replaced, one at a time, as ablations do.
 

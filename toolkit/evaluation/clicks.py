@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from toolkit.evaluation.truth import PhotoTruth, ignored_of, mask_of
 from toolkit.masks import mask_iou
 from toolkit.metrics import SIZES, bootstrap_ratio, size_of
 from toolkit.report import write_result
+from toolkit.selection import Instance
 from toolkit.split import Split
 from toolkit.systems import Scene, System
 
@@ -93,17 +95,24 @@ def run_clicks(
         InputError: nothing in the split can be measured.
     """
     clicking = clicking or ClickProtocol()
+    results = run_click_records(split, system, out, clicking, limit=limit, seed=seed)
+    result = {"system": system.name, **clicking.settings, **score_clicks(results, seed, ritm_nof)}
+    write_result(out, result, click_tables(result), click_figures(curves_by_size(results)))
+    return result
+
+
+def run_click_records(
+    split: Split, system: System, out: Path, clicking: ClickProtocol, *, limit: int | None, seed: int
+) -> list[tuple[PhotoTruth, dict[str, Any]]]:
+    """Do the clicking of `run_clicks`; write records and report.json into `out`."""
     protocol = Protocol(
         name="clicks",
-        settings={**clicking.settings, "seed": None if clicking.aim.exact else seed},
+        settings={**clicking.settings, "seed": None if clicking.aim.exact else seed, "timed": True},
         applies=lambda truth: bool(truth.objects_to_find()),
         measure=partial(click_objects, clicking=clicking, seed=seed),
         nothing_found=partial(_nothing, clicking=clicking),
     )
-    results = measure_with_report(protocol, split, system, out, limit=limit, seed=seed, **clicking.settings)
-    result = {"system": system.name, **clicking.settings, **score_clicks(results, seed, ritm_nof)}
-    write_result(out, result, click_tables(result), click_figures(curves_by_size(results)))
-    return result
+    return measure_with_report(protocol, split, system, out, limit=limit, seed=seed, **clicking.settings)
 
 
 def click_objects(scene: Scene, truth: PhotoTruth, clicking: ClickProtocol, seed: int) -> dict[str, Any]:
@@ -111,17 +120,33 @@ def click_objects(scene: Scene, truth: PhotoTruth, clicking: ClickProtocol, seed
     objects = []
     for found in truth.objects_to_find():
         mask, ignored = mask_of(found), ignored_of(found)
-        ious = []
+        traces = []
         for repeat in range(clicking.repeats):
             rng = random_of(seed, truth.record.id, found.id, repeat)
-            ious.append(click_repeatedly(scene, mask, clicking, rng, ignored))
-        objects.append({"id": found.id, "ious": ious})
+            traces.append(trace_clicks(scene.segment, mask, clicking, rng, ignored))
+        ious, seconds = [trace.ious for trace in traces], [trace.seconds for trace in traces]
+        objects.append({"id": found.id, "ious": ious, "seconds": seconds})
     return {"objects": objects}
 
 
 def _nothing(truth: PhotoTruth, clicking: ClickProtocol) -> dict[str, Any]:
     ious = [[0.0] * clicking.most for _ in range(clicking.repeats)]
-    return {"objects": [{"id": found.id, "ious": ious} for found in truth.objects_to_find()]}
+    seconds: list[list[float]] = [[] for _ in range(clicking.repeats)]
+    objects = [{"id": found.id, "ious": ious, "seconds": seconds} for found in truth.objects_to_find()]
+    return {"objects": objects}
+
+
+@dataclass(frozen=True)
+class ClickTrace:
+    """What came of the clicks on one object.
+
+    Attributes:
+        ious: after each click, as many as the protocol has clicks.
+        seconds: that the answer to each click took; fewer, where no pixel was left to click.
+    """
+
+    ious: list[float]
+    seconds: list[float]
 
 
 def click_repeatedly(
@@ -131,12 +156,23 @@ def click_repeatedly(
     rng: np.random.Generator,
     ignored: np.ndarray | None = None,
 ) -> list[float]:
-    """Return the IoU after each click on one object.
+    """Return the IoU after each click on one object; see `trace_clicks`."""
+    return trace_clicks(scene.segment, truth, clicking, rng, ignored).ious
+
+
+def trace_clicks(
+    segment: Callable[[Sequence[Click]], Instance | None],
+    truth: np.ndarray,
+    clicking: ClickProtocol,
+    rng: np.random.Generator,
+    ignored: np.ndarray | None = None,
+) -> ClickTrace:
+    """Click one object again and again.
 
     Once no pixel is left to click, the mask stays as it is.
 
     Args:
-        scene: the encoded photo.
+        segment: answers all clicks made so far, such as an encoded photo's `segment`.
         truth: bool [H, W], the object.
         clicking: how it is clicked.
         rng: of inexact clicks.
@@ -147,21 +183,24 @@ def click_repeatedly(
     prediction = np.zeros_like(truth)
     clicks: list[Click] = []
     ious: list[float] = []
+    seconds: list[float] = []
     while len(ious) < clicking.most:
         spot = next_click(truth, prediction, clicks, clicking.positive_only, ignored)
         if spot is None:
             last = ious[-1] if ious else 0.0
-            return ious + [last] * (clicking.most - len(ious))
+            return ClickTrace(ious + [last] * (clicking.most - len(ious)), seconds)
         if not clicking.aim.exact:
             error = (truth & ~prediction if spot.positive else prediction & ~truth) & counted
             spot = clicking.aim.move(spot, piece_at(error, spot), rng)
         clicks.append(spot)
-        answer = scene.segment(clicks)
+        start = time.perf_counter()
+        answer = segment(clicks)
+        seconds.append(round(time.perf_counter() - start, 5))
         prediction = np.zeros_like(truth) if answer is None else answer.mask
         if prediction.shape != truth.shape:
             raise InputError(f"a mask is {prediction.shape}, the photo {truth.shape}; masks cover it whole")
         ious.append(mask_iou(wanted, prediction & counted))
-    return ious
+    return ClickTrace(ious, seconds)
 
 
 def number_of_clicks(ious: np.ndarray, target: float) -> np.ndarray:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from toolkit.evaluation import method_commands
+from toolkit.evaluation import compare_command, method_commands
 from toolkit.evaluation.options import (
     Human,
     Images,
@@ -29,6 +29,7 @@ app.command("detection")(method_commands.detection)
 app.command("proposals")(method_commands.proposals)
 app.command("verification")(method_commands.verification)
 app.command("ablation")(method_commands.ablation)
+app.command("compare")(compare_command.compare)
 
 
 @app.command("one-click")

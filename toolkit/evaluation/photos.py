@@ -21,6 +21,9 @@ from toolkit.systems import Scene, System, fingerprint_of
 
 logger = logging.getLogger(__name__)
 
+# How a reason in report.json begins that is about the system and not about the split.
+SYSTEM_FAILED = "the system failed"
+
 # What a system that breaks on one photo raises; anything else is a mistake in its program.
 _SYSTEM_ERRORS = (ArithmeticError, LookupError, MemoryError, RuntimeError, ValueError)
 
@@ -129,17 +132,20 @@ def measure_photos(
             continue
         start = time.perf_counter()
         try:
-            measured = protocol.measure(system.encode(image), truth)
+            scene = system.encode(image)
+            encoded = time.perf_counter()
+            measured = protocol.measure(scene, truth)
         except UnsupportedSystem:
             raise
         except _SYSTEM_ERRORS as error:
             counts["failed_images"] += 1
-            reason = f"the system failed: {type(error).__name__}: {error}"
+            reason = f"{SYSTEM_FAILED}: {type(error).__name__}: {error}"
             report.add_skipped(truth.record.file_name, f"{reason}; counted as nothing found")
             logger.debug("%s", truth.record.file_name, exc_info=error)
             results.append((truth, protocol.nothing_found(truth)))
             continue
         measured["seconds"] = round(time.perf_counter() - start, 4)
+        measured["encode_seconds"] = round(encoded - start, 5)
         counts["measured_now"] += 1
         results.append((truth, records.add(key, measured)))
     report.facts |= {**counts, "median_seconds_per_photo": _median_seconds(results)}
@@ -178,7 +184,8 @@ def _file_size(split: Split, truth: PhotoTruth) -> int | None:
 def _as_json(truth: PhotoTruth) -> list[Any]:
     objects: list[list[Any]] = [
         [found.id, found.rle, found.area, found.crowd, found.group]
-        + ([] if found.ignore is None else [found.ignore])
+        + ([] if found.ignore is None and found.exemplar is None else [found.ignore])
+        + ([] if found.exemplar is None else [found.exemplar])
         for found in truth.objects
     ]
     return [truth.record.id, truth.record.file_name, objects]

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from toolkit.errors import InputError
+from toolkit.exemplars import FIELD
 from toolkit.masks import rle_area, rle_to_mask
 from toolkit.report import Report
 from toolkit.split import Annotation, ImageRecord, Split
@@ -19,7 +20,8 @@ from toolkit.split.records import segmentation_to_rle
 class ObjectTruth:
     """One annotated object: its mask as RLE, its `area` on file in pixels (the mask's where none is).
 
-    `ignore` is the RLE of pixels that count neither as the object nor as something else, where it has some.
+    `ignore` is the RLE of pixels that count neither as the object nor as something else, where it has some;
+    `exemplar` its field of that name on file (see `toolkit.exemplars`).
     """
 
     id: int
@@ -28,6 +30,7 @@ class ObjectTruth:
     crowd: bool
     group: int | None
     ignore: Mapping[str, Any] | None = None
+    exemplar: Any = None
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,8 @@ def read_truth(split: Split, record: ImageRecord, report: Report) -> PhotoTruth:
             continue
         area = float(pixels if annotation.area is None else annotation.area)
         crowd, group = bool(annotation.iscrowd), annotation.group_id
-        objects.append(ObjectTruth(annotation.id, rle, area, crowd, group, ignore))
+        exemplar = annotation.extra.get(FIELD)
+        objects.append(ObjectTruth(annotation.id, rle, area, crowd, group, ignore, exemplar))
     return PhotoTruth(record, tuple(objects))
 
 

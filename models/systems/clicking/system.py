@@ -46,6 +46,11 @@ class InteractiveSystem:
             )
         return self.scene(image, self.stepper)
 
+    @property
+    def parameters(self) -> int:
+        """Of the network; 0 where nothing was learned."""
+        return 0 if self.network is None else sum(weights.numel() for weights in self.network.parameters())
+
     @cached_property
     def fingerprint(self) -> str:
         """A text that changes whenever the weights or the settings do."""
