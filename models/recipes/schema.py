@@ -85,6 +85,7 @@ class ScheduleSettings(Strict):
     final_lr_fraction: float = 0.01
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
     momentum: float = 0.9
+    nesterov: bool = False
     betas: tuple[float, float] = (0.9, 0.999)
     clip_grad_norm: float | None = None
     ema_decay: float | None = None

@@ -178,7 +178,9 @@ def make_optimizer(groups: list[dict[str, Any]], schedule: Schedule) -> torch.op
     if not trainable:
         raise InputError("the model has no trainable parameter; check which parts the recipe freezes")
     if schedule.optimizer == "sgd":
-        return torch.optim.SGD(trainable, lr=schedule.lr, momentum=schedule.momentum)
+        return torch.optim.SGD(
+            trainable, lr=schedule.lr, momentum=schedule.momentum, nesterov=schedule.nesterov
+        )
     kind = torch.optim.AdamW if schedule.optimizer == "adamw" else torch.optim.Adam
     return kind(trainable, lr=schedule.lr, betas=schedule.betas)
 

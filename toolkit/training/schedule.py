@@ -23,6 +23,7 @@ class Schedule:
             `milestones` (in steps); "constant" stays.
         ema_decay: decay of the moving average of the weights; None keeps none.
         mixed_precision: "bf16" works on CPUs and GPUs, "fp16" (with a gradient scaler) on GPUs only.
+        nesterov: whether SGD looks ahead along its momentum.
         workers: loader processes per training process; 0 loads in the training process itself.
         checkpoint_minutes: time between checkpoints; None for none by time.
         checkpoint_steps: steps between checkpoints; None for none by step.
@@ -41,6 +42,7 @@ class Schedule:
     final_lr_fraction: float = 0.01
     optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
     momentum: float = 0.9
+    nesterov: bool = False
     betas: tuple[float, float] = (0.9, 0.999)
     clip_grad_norm: float | None = None
     ema_decay: float | None = None
