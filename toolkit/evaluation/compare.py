@@ -13,6 +13,7 @@ import numpy as np
 from toolkit.errors import InputError
 from toolkit.evaluation.clicking import Aim
 from toolkit.evaluation.clicks import MOST_CLICKS, ClickProtocol, run_click_records, score_clicks
+from toolkit.evaluation.coco_ap import detections_that_count
 from toolkit.evaluation.compare_report import comparison_figures, comparison_table
 from toolkit.evaluation.costs import measure_costs
 from toolkit.evaluation.effort import mean_curves, score_groups, score_times
@@ -28,7 +29,7 @@ from toolkit.systems import System, fingerprint_of
 _PROTOCOLS = ("one-click", "clicks", "recall")
 _ONE_CLICK = (
     "miou", "miou_small", "miou_medium", "miou_large", "miou_ci_low", "miou_ci_high", "success_50",
-    "success_85", "ap", "ar",
+    "success_85", "ap", "ar", "ap_rules", "max_detections",
 )  # fmt: skip
 
 
@@ -149,7 +150,8 @@ def measure_system(
         split, system, out / "one-click", limit=limit, seed=seed, jitter=settings.jitter
     )
     clicked = run_click_records(split, system, out / "clicks", settings.clicking, limit=limit, seed=seed)
-    first, _ = score_one_click(once, seed=seed)
+    counted, lvis = detections_that_count(split, None)
+    first, _ = score_one_click(once, counted, seed, lvis)
     figures: dict[str, Any] = {"system": system.name, "label": label, **settings.clicking.settings}
     figures |= {**score_clicks(clicked, seed, settings.ritm_nof), **{key: first[key] for key in _ONE_CLICK}}
     figures |= score_times(clicked)
