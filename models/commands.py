@@ -127,3 +127,24 @@ def bundle(
     folder = bundle_network(source, name, out)
     size = sum(path.stat().st_size for path in folder.glob("*.safetensors")) / 1e6
     typer.echo(f"{folder}: {size:.1f} MB")
+
+
+@app.command("push")
+def push(
+    source: Annotated[Path, typer.Argument(help="A set of weights, or the folder of one network.")],
+    repository: Annotated[str, typer.Argument(help="Repository on the hub, such as name/weights.")],
+    private: Annotated[bool, typer.Option("--private", help="Make a new repository private.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be sent; send nothing.")] = False,
+) -> None:
+    """Share weights with their model cards on the Hugging Face hub."""
+    from models.pushing import files_to_push
+    from models.pushing import push as send
+
+    uploads = files_to_push(source)
+    for upload in uploads:
+        typer.echo(f"{upload.size / 1e6:9.3f} MB  {upload.name}")
+    total = sum(upload.size for upload in uploads) / 1e6
+    if dry_run:
+        typer.echo(f"{len(uploads)} files, {total:.1f} MB, would go to {repository}; nothing was sent")
+        return
+    typer.echo(f"{len(uploads)} files, {total:.1f} MB: {send(source, repository, private=private)}")
