@@ -13,10 +13,11 @@ class EmcClickConfig(ClickConfig):
     """Shape of an EMC-Click network; the defaults are the compact one.
 
     Args:
-        backbone: Of the base network: ``compact``, ``mit-b0``, ``mit-b3`` …; see
-            :func:`models.backbones.build_backbone`.
+        backbone: Of the base network: ``compact``, ``mit-b0``, ``mit-b3``, ``hrnet-18s`` …; see
+            :func:`models.backbones.build_backbone`. An HRNet gets the OCR head, others SegFormer's.
         backbone_settings: Arguments of that backbone's own configuration.
-        decoder_channels: Of the base network's features F_t (SegFormer-B0: 256, B3: 512).
+        decoder_channels: Of the base network's features F_t (SegFormer-B0: 256, B3: 512; HRNet: twice OCR's
+            width).
         decoder_dropout: Of whole channels of F_t (SegFormer: 0.1).
         correction_channels: C of the mask correction network, and templates of each sign (paper: 64 or 96).
         attention_heads: Of the click-guided self-attention.

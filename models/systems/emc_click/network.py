@@ -15,7 +15,7 @@ from models.backbones import build_backbone
 from models.backbones.widening import widen_input
 from models.systems.clicking.guidance import ABSENT, POSITIVE
 from models.systems.clicking.network import ClickNetwork
-from models.systems.emc_click.base_heads import AllMlpHead
+from models.systems.emc_click.base_heads import build_base_head
 from models.systems.emc_click.config import EmcClickConfig
 from models.systems.emc_click.correction import CorrectionSwitches, MaskCorrectionNetwork
 
@@ -27,10 +27,12 @@ class EmcClickOutput:
     Attributes:
         logits: Of the corrected mask M^t, ``[B, 1, H, W]``.
         coarse: Of the base network's mask M_c, ``[B, 1, H, W]``.
+        auxiliary: Of the base network's intermediate output, ``[B, 1, H, W]``; None without one.
     """
 
     logits: Tensor
     coarse: Tensor
+    auxiliary: Tensor | None = None
 
 
 class EmcClickNetwork(ClickNetwork):
@@ -43,12 +45,14 @@ class EmcClickNetwork(ClickNetwork):
         super().__init__(config)
         self.backbone = build_backbone(config.backbone, config.backbone_settings)
         widen_input(self.backbone, 1 if config.first_click else 0)
-        self.head = AllMlpHead(self.backbone.channels, config.decoder_channels, config.decoder_dropout)
+        self.head = build_base_head(
+            config.backbone, self.backbone.channels, config.decoder_channels, config.decoder_dropout
+        )
         switches = CorrectionSwitches(
             config.self_attention, config.correlation, config.template_selection, config.negative_templates
         )
         self.correction = MaskCorrectionNetwork(
-            self.head.channels, config.correction_channels, config.attention_heads, switches
+            config.decoder_channels, config.correction_channels, config.attention_heads, switches
         )
         self.post_init()
 
@@ -62,12 +66,18 @@ class EmcClickNetwork(ClickNetwork):
         Returns:
             Features for :meth:`correct`, ``[B, C, H / 4, W / 4]``, and the logits of M_c, ``[B, 1, H, W]``.
         """
+        features, coarse, _ = self._base(image, points)
+        return features, coarse
+
+    def _base(self, image: Tensor, points: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """What :meth:`start` gives, and the logits of the auxiliary output."""
         seen = self.normalise(image)
         if self.config.first_click:
             click_map = self.guidance(first_points(points), *image.shape[2:])[:, :1]
             seen = torch.cat([seen, click_map], dim=1)
-        features, coarse = self.head(self.backbone(seen))
-        return self.correction.adapt(features), grown(coarse, image)
+        features, coarse, auxiliary = self.head(self.backbone(seen))
+        auxiliary = None if auxiliary is None else grown(auxiliary, image)
+        return self.correction.adapt(features), grown(coarse, image), auxiliary
 
     def correct(self, image: Tensor, points: Tensor, previous: Tensor, features: Tensor) -> Tensor:
         """Equation 2: the logits of the corrected mask M^t, ``[B, 1, H, W]``.
@@ -87,10 +97,10 @@ class EmcClickNetwork(ClickNetwork):
 
         Where ``previous`` is all zero there is none yet, and M_c stands for it.
         """
-        features, coarse = self.start(image, points)
+        features, coarse, auxiliary = self._base(image, points)
         given = previous.flatten(1).any(1).view(-1, 1, 1, 1)
         before = torch.where(given, previous, coarse.detach().float().sigmoid())
-        return EmcClickOutput(self.correct(image, points, before, features), coarse)
+        return EmcClickOutput(self.correct(image, points, before, features), coarse, auxiliary)
 
 
 def first_points(points: Tensor) -> Tensor:

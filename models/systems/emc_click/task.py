@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from models.recipes.schema import InteractiveRecipe
-from models.systems.clicking.losses import normalised_focal_loss
+from models.systems.clicking.losses import mean_bce, normalised_focal_loss
 from models.systems.clicking.points import geometric_count
 from models.systems.clicking.samples import ClickBatch
 from models.systems.clicking.task import InteractiveTask, next_points, unwrapped
@@ -54,9 +54,13 @@ class EmcClickTask(InteractiveTask):
     def forward_losses(
         self, model: nn.Module, batch: ClickBatch, points: Tensor, previous: Tensor
     ) -> dict[str, Tensor]:
-        """The loss of the corrected mask (``refined``) and of the base network's (``base``)."""
+        """The loss of the corrected mask (``refined``), of the base network's (``base``), and OCR's."""
         alpha, gamma = self.recipe.loss.alpha, self.recipe.loss.gamma
         output = model(self.pixels(batch), points, previous)
         refined = normalised_focal_loss(output.logits, batch.target, alpha, gamma)
         base = normalised_focal_loss(output.coarse, batch.target, alpha, gamma)
-        return {"total": refined + self.training.base_weight * base, "refined": refined, "base": base}
+        losses = {"total": refined + self.training.base_weight * base, "refined": refined, "base": base}
+        if output.auxiliary is not None:
+            losses["auxiliary"] = mean_bce(output.auxiliary, batch.target)
+            losses["total"] = losses["total"] + self.recipe.loss.auxiliary * losses["auxiliary"]
+        return losses

@@ -41,7 +41,7 @@ def test_the_head_by_hand() -> None:
         head.predict.weight.fill_(-2.0)
         head.predict.bias.fill_(1.0)
     maps = [torch.full((1, 1, 8 // scale, 8 // scale), 1.0) for scale in (1, 2, 4, 8)]
-    features, logits = head(maps)
+    features, logits, _ = head(maps)
     expected = (1 + 20 + 300 + 4000) / (1 + head.fuse[1].eps) ** 0.5
     torch.testing.assert_close(features, torch.full((1, 1, 8, 8), expected))
     torch.testing.assert_close(logits, torch.full((1, 1, 8, 8), 1 - 2 * expected))
@@ -94,7 +94,18 @@ def test_a_segformer_learns_from_both_losses() -> None:
     settings = {**SETTINGS, "backbone": "segformer", "backbone_settings": TINY["segformer"]}
     network = EmcClickNetwork(EmcClickConfig(**settings)).train()
     output = network(IMAGE, POINTS, NONE)
+    assert output.auxiliary is None
     (output.logits.mean() + output.coarse.mean()).backward()
+    assert not [name for name, p in network.named_parameters() if p.grad is None]
+
+
+def test_an_hrnet_has_an_auxiliary_output_too() -> None:
+    settings = {**SETTINGS, "backbone": "hrnet-18s", "backbone_settings": {"width": 4}}
+    network = EmcClickNetwork(EmcClickConfig(**settings)).train()
+    output = network(IMAGE, POINTS, NONE)
+    assert output.auxiliary is not None
+    assert output.auxiliary.shape == (2, 1, 64, 96)
+    (output.logits.mean() + output.coarse.mean() + output.auxiliary.mean()).backward()
     assert not [name for name, p in network.named_parameters() if p.grad is None]
 
 
