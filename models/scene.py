@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from models.agreement import PlacedObject, most_agreed
 from models.ids import SelectionConfig
 from models.one_click.finder import FoundObject
 from models.proposing import grid_points, group_by_similarity, without_duplicates
+from models.several_clicks import ClickProposals, object_of_clicks
 from models.view import PhotoView, SelectionModels
 from toolkit.clicks import Click
 from toolkit.errors import InputError, UnsupportedSystem
@@ -21,10 +24,9 @@ COMPARED_SIDE = 1024  # longer side, pixels, at which proposed masks are compare
 class PhotoScene:
     """An encoded photo; see :class:`toolkit.systems.GroupScene`.
 
-    The photo is encoded at one or more scales (views). Each click looks at all of them and the object is
-    taken from the view that is surest of it; its siblings are sought there too. A scene is never changed by a
-    click, so
-    threads may share one.
+    The photo is encoded at one or more scales (views). Each click looks at all of them, and of all that they
+    propose the object is what agrees best with the rest (:mod:`models.agreement`); its siblings are sought in
+    its view. A scene is never changed by a click, so threads may share one.
 
     Attributes:
         height: Of the photo, pixels.
@@ -53,17 +55,16 @@ class PhotoScene:
             InputError: No click is positive, or one lies outside the photo.
         """
         positive = [c for c in clicks if c.positive]
-        negative = [c for c in clicks if not c.positive]
         if not positive:
             raise InputError("clicks: at least one must be positive, on the object to select")
-        chosen = self._find([positive], negative)[0]
-        return None if chosen is None else self._instance(*chosen, positive[0])
+        chosen = self._answer(clicks)
+        return None if chosen is None else self._instance(chosen, positive[0])
 
     def segment_each(self, clicks: Sequence[Click]) -> list[Instance | None]:
         """The object under each click, all in one batch; None where nothing was found."""
-        chosen = self._find([[click] for click in clicks])
+        chosen = self._agreed([[click] for click in clicks])
         return [
-            None if item is None else self._instance(*item, click)
+            None if item is None else self._instance(item, click)
             for item, click in zip(chosen, clicks, strict=True)
         ]
 
@@ -77,17 +78,18 @@ class PhotoScene:
             negatives: Clicks on objects that must not be selected, and that count as unlike.
             config: Parameters of the selection; the selector's own by default.
         """
-        chosen = self._find([[click]], negatives)[0]
+        chosen = self._answer([click, *(replace(negative, positive=False) for negative in negatives)])
         if chosen is None:
             return []
-        view, initial = chosen
+        view, initial = self._view_of(chosen), chosen.found
         avoid = [self._point(c, view) for c in negatives]
         accepted = view.select(initial, avoid, config or self._models.config)
         instances = []
         for index, item in enumerate(accepted):
             own = click if index == 0 else self._click(item.item, view)
             score = item.item.score if index == 0 else item.confidence
-            instances.append(self._instance(view, item.item, own, group=0, score=score))
+            placed = PlacedObject(item.item, view.scale)
+            instances.append(self._instance(placed, own, group=0, score=score))
         if instances[0] is None:
             return []
         return [i for i in instances if i is not None]
@@ -105,11 +107,11 @@ class PhotoScene:
         Raises:
             UnsupportedSystem: The weights hold no CPN.
         """
-        chosen = self._find([[click]])[0]
+        chosen = self._agreed([[click]])[0]
         if chosen is None:
             return []
-        view, initial = chosen
-        proposals = view.propose(initial, self._models.config.single_window, limit)
+        view = self._view_of(chosen)
+        proposals = view.propose(chosen.found, self._models.config.single_window, limit)
         return [(self._click_at(p.x, p.y, view), p.confidence) for p in proposals]
 
     def similarities(self, clicks: Sequence[Click]) -> np.ndarray:
@@ -123,14 +125,16 @@ class PhotoScene:
         """
         if self._models.verification is None:
             raise UnsupportedSystem("these weights hold no verification network (folder pvm)")
-        chosen = self._find([[click] for click in clicks])
+        chosen = self._agreed([[click] for click in clicks])
         result = np.full((len(clicks), len(clicks)), np.nan)
         for view in self.views:
-            rows = [i for i, item in enumerate(chosen) if item is not None and item[0] is view]
+            rows = [i for i, item in enumerate(chosen) if item is not None and self._view_of(item) is view]
             if not rows:
                 continue
             found = view.find([[self._point(click, view)] for click in clicks])
             items = {i: item for i, item in enumerate(found) if item is not None}
+            for i in rows:
+                items[i] = chosen[i].found  # type: ignore[union-attr]  # rows are those where it is not None
             places = {index: place for place, index in enumerate(items)}
             alike = view.similarities(list(items.values()))  # [M, M]
             result[np.ix_(rows, list(items))] = alike[[places[i] for i in rows]]
@@ -162,7 +166,7 @@ class PhotoScene:
             own = [found[index][1] for index in kept if found[index][0] is view]
             labels = group_by_similarity(view.similarities(own))
             for item, label in zip(own, labels, strict=True):
-                instance = self._instance(view, item, self._click(item, view))
+                instance = self._instance(PlacedObject(item, view.scale), self._click(item, view))
                 if instance is not None:
                     grouped.append((instance, number * limit + label))
         return _by_group(grouped)
@@ -173,22 +177,44 @@ class PhotoScene:
         height, width = max(round(self.height * part), 1), max(round(self.width * part), 1)
         return found.mask(height, width, view.scale / part)
 
-    def _find(
-        self, groups: Sequence[Sequence[Click]], negatives: Sequence[Click] = ()
-    ) -> list[tuple[PhotoView, FoundObject] | None]:
-        """For each group of clicks the best object of all views, with its view."""
+    def _proposals(self, groups: Sequence[Sequence[Click]]) -> list[list[PlacedObject]]:
+        """For each group of clicks all that the views propose."""
         per_view = [
-            view.find(
-                [[self._point(c, view) for c in group] for group in groups],
-                [self._point(c, view) for c in negatives],
-            )
+            view.candidates([[self._point(c, view) for c in group] for group in groups])
             for view in self.views
         ]
-        chosen: list[tuple[PhotoView, FoundObject] | None] = []
-        for items in zip(*per_view, strict=True):
-            pairs = [(view, item) for view, item in zip(self.views, items, strict=True) if item is not None]
-            chosen.append(max(pairs, key=lambda pair: (held_clicks(pair[1]), pair[1].score), default=None))
-        return chosen
+        return [
+            [
+                PlacedObject(item, view.scale)
+                for view, items in zip(self.views, own, strict=True)
+                for item in items
+            ]
+            for own in zip(*per_view, strict=True)
+        ]
+
+    def _agreed(self, groups: Sequence[Sequence[Click]]) -> list[PlacedObject | None]:
+        """For each group of clicks the proposal that agrees best with the others."""
+        return [most_agreed(items, items, [item.vote for item in items]) for items in self._proposals(groups)]
+
+    def _answer(self, clicks: Sequence[Click]) -> PlacedObject | None:
+        """The object of one or more positive clicks, without what negative ones are on."""
+        positive = [click for click in clicks if click.positive]
+        together = [positive] if len(positive) > 1 else []
+        proposals = self._proposals([*([click] for click in clicks), *together])
+        held = _points(positive)
+        own = [
+            ClickProposals(
+                (click.x, click.y),
+                click.positive,
+                items if click.positive else [i for i in items if not any(i.holds(*p) for p in held)],
+            )
+            for click, items in zip(clicks, proposals, strict=False)
+        ]
+        return object_of_clicks(own, proposals[-1] if together else ())
+
+    def _view_of(self, placed: PlacedObject) -> PhotoView:
+        """The view that an object was found in."""
+        return next(view for view in self.views if view.scale == placed.scale)
 
     def _point(self, click: Click, view: PhotoView) -> tuple[float, float]:
         if not (0 <= click.x < self.width and 0 <= click.y < self.height):
@@ -209,23 +235,21 @@ class PhotoScene:
         )
 
     def _instance(
-        self,
-        view: PhotoView,
-        found: FoundObject,
-        click: Click,
-        group: int | None = None,
-        score: float | None = None,
+        self, placed: PlacedObject, click: Click, group: int | None = None, score: float | None = None
     ) -> Instance | None:
         """An object in the photo's pixels; None when not a single pixel of it is left."""
-        mask = found.mask(self.height, self.width, view.scale)
+        mask = placed.found.mask(self.height, self.width, placed.scale)
         if not mask.any():
             return None
-        return Instance(mask, mask_box(mask), found.score if score is None else score, click, group)
+        return Instance(mask, mask_box(mask), placed.found.score if score is None else score, click, group)
 
 
-def held_clicks(found: FoundObject) -> int:
-    """How many of its clicks an object's mask holds."""
-    return sum(found.value_at(x, y) > 0 for x, y in found.clicks)
+def _most_agreed_of(items: Sequence[PlacedObject]) -> PlacedObject | None:
+    return most_agreed(items, items, [item.vote for item in items])
+
+
+def _points(clicks: Sequence[Click]) -> list[tuple[float, float]]:
+    return [(click.x, click.y) for click in clicks]
 
 
 def _by_group(grouped: Sequence[tuple[Instance, int]]) -> list[Instance]:

@@ -24,9 +24,8 @@ from models.view import PhotoView, SelectionModels
 from toolkit.errors import InputError
 
 # Longer sides, in pixels, of the copies of a photo that the network sees: the first shows large things whole,
-# the
-# last shows small ones large enough.
-WORKING_SIZES = (512, 1024)
+# the last shows small ones large enough.
+WORKING_SIZES = (320, 512, 1024)
 LARGEST_ENLARGEMENT = 2.0
 PADDING_MULTIPLE = 32
 

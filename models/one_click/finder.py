@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -29,6 +30,8 @@ BOX_MARGIN = 2
 # Where in its cell, in pixels, a mask's value lies. The masks to learn are sampled at every fourth pixel from
 # the third on (or from the second at stride 2, which interpolation makes the same): at those pixels' centres.
 CELL_PLACE = 2.5
+# Candidates that score below this part of the best one have no say in what a click means.
+LEAST_SHARE = 0.4
 # Pieces of a mask smaller than this part of the largest one are specks.
 SMALLEST_PIECE = 0.1
 
@@ -89,6 +92,15 @@ class FoundObject:
             float((self.left + columns[-1] + 1) * MASK_STRIDE),
             float((self.top + rows[-1] + 1) * MASK_STRIDE),
         )
+
+    @cached_property
+    def sureness(self) -> float:
+        """How far from doubt the mask is: the mean of 2 p − 1 over its cells, where p > 1/2; 0 without any.
+
+        Source: Wang et al., "SOLO" (2020), the maskness, here from 0 to 1.
+        """
+        inside = self.logits[self.logits > 0]
+        return float(np.tanh(inside / 2).mean()) if inside.size else 0.0
 
     def coverage(self, height: int, width: int) -> np.ndarray:
         """The soft mask as a whole map at stride 4, float32 ``[height, width]``, 0–1."""
@@ -211,33 +223,54 @@ class ObjectFinder:
             groups: For each object, its clicks (x, y) in pixels of the network's input.
             avoid: Clicks that no mask may hold.
         """
+        return [
+            _first_that_fits(own, candidates, group, avoid)
+            for group, (own, candidates) in zip(groups, self._candidates(encoded, groups), strict=True)
+        ]
+
+    @torch.no_grad()
+    def candidates(
+        self, encoded: EncodedImage, groups: Sequence[Sequence[tuple[float, float]]]
+    ) -> list[list[FoundObject]]:
+        """All that each group of clicks may mean: masks that hold a click of it, the best score first.
+
+        Args:
+            encoded: The image.
+            groups: As for :meth:`find`.
+        """
+        return [
+            _all_that_fit(own, candidates, group)
+            for group, (own, candidates) in zip(groups, self._candidates(encoded, groups), strict=True)
+        ]
+
+    def _candidates(
+        self, encoded: EncodedImage, groups: Sequence[Sequence[tuple[float, float]]]
+    ) -> list[tuple[EncodedImage, Candidates]]:
+        """For each group its boxes, and the image as that group's masks see it."""
         if not groups:
             return []
-        if not self.model.config.heads_are_local:
-            return self._find_by_full_passes(encoded, groups, avoid)
-        heads = self.model.heads
-        candidates = find_candidates(heads, encoded.pyramid, encoded.free, groups)
-        with torch.autocast(encoded.mask_features.device.type, enabled=False):  # small, and in float32
-            return [
-                _first_that_fits(encoded, own, group, avoid)
-                for group, own in zip(groups, candidates, strict=True)
-            ]
-
-    def _find_by_full_passes(
-        self,
-        encoded: EncodedImage,
-        groups: Sequence[Sequence[tuple[float, float]]],
-        avoid: Sequence[tuple[float, float]],
-    ) -> list[FoundObject | None]:
-        found, output = [], None
+        if self.model.config.heads_are_local:
+            heads = self.model.heads
+            found = find_candidates(heads, encoded.pyramid, encoded.free, groups)
+            return [(encoded, candidates) for candidates in found]
+        results: list[tuple[EncodedImage, Candidates]] = []
+        output = None
         for group in groups:
             if output is None or self.model.config.click_embedding:  # else all passes are the same
                 output = clicked_pass(self.model, encoded.pyramid, group, encoded.mask_features)
-            candidates = candidates_of_pass(self.model, output, group)
             own = replace(encoded, mask_features=output.mask_features[0])
-            with torch.autocast(own.mask_features.device.type, enabled=False):
-                found.append(_first_that_fits(own, candidates, group, avoid))
-        return found
+            results.append((own, candidates_of_pass(self.model, output, group)))
+        return results
+
+
+def _all_that_fit(
+    encoded: EncodedImage, candidates: Candidates, clicks: Sequence[tuple[float, float]]
+) -> list[FoundObject]:
+    if not len(candidates.scores):
+        return []
+    count = int((candidates.scores >= LEAST_SHARE * candidates.scores[0]).sum())
+    items = [_masked(encoded, candidates, index, clicks) for index in range(count)]
+    return [item for item in items if any(item.value_at(x, y) > 0 for x, y in clicks)]
 
 
 def _first_that_fits(
@@ -270,13 +303,14 @@ def _masked(
     right = max(min(int((x2 + grow_x) // MASK_STRIDE) + 1 + BOX_MARGIN, width), left + 1)
     bottom = max(min(int((y2 + grow_y) // MASK_STRIDE) + 1 + BOX_MARGIN, height), top + 1)
     sizes = torch.tensor(SIZES_OF_INTEREST, device=encoded.mask_features.device)
-    logits = dynamic_masks(
-        encoded.mask_features[:, top:bottom, left:right],
-        candidates.kernels[index : index + 1],
-        candidates.points[index : index + 1],
-        sizes[candidates.levels[index : index + 1]],
-        origin=(left, top),
-    )[0]
+    with torch.autocast(encoded.mask_features.device.type, enabled=False):  # small, and in float32
+        logits = dynamic_masks(
+            encoded.mask_features[:, top:bottom, left:right],
+            candidates.kernels[index : index + 1],
+            candidates.points[index : index + 1],
+            sizes[candidates.levels[index : index + 1]],
+            origin=(left, top),
+        )[0]
     return FoundObject(
         logits.cpu().numpy(),
         top,

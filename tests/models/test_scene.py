@@ -221,6 +221,9 @@ class ScriptedFinder:
     ) -> list[FoundObject | None]:
         return [self.answers[encoded.height // 16 - 1]] * len(groups)
 
+    def candidates(self, encoded: EncodedImage, groups: Sequence[object]) -> list[list[FoundObject]]:
+        return [[] if answer is None else [answer] for answer in self.find(encoded, groups)]
+
 
 def scripted_scene(*answers: FoundObject | None, verification: object = None) -> PhotoScene:
     """A photo of 8 × 8 pixels, seen twice, four times, … as large: one answer for each view."""
@@ -243,16 +246,18 @@ def test_the_view_that_is_surest_of_an_object_answers() -> None:
         assert answer.score == 0.5
 
 
-def test_holding_more_of_the_clicks_goes_before_the_score() -> None:
-    clicks = [
-        Click(0.5, 0.5),
-        Click(6.5, 6.5),
-    ]  # the first view is 2, the second 4 times as large as the photo
-    one = replace(found(np.ones((1, 1))), clicks=((1.0, 1.0), (13.0, 13.0)))
-    both = replace(found(np.ones((8, 8))), clicks=((2.0, 2.0), (26.0, 26.0)), score=0.3)
-    answer = scripted_scene(one, both).segment(clicks)
+def test_a_view_that_two_others_contradict_does_not_answer() -> None:
+    # left half, left half and right half of the photo, seen 2, 4 and 6 times as large; all hold the click
+    halves = [found(np.ones((4, 2))), found(np.ones((8, 4))), found(np.ones((12, 6)), left=5)]
+    surest = replace(halves[2], score=0.55)  # 0.55 ** 4 < 2 * 0.5 ** 4
+    answer = scripted_scene(halves[0], halves[1], surest).segment([Click(3.6, 3)])
     assert answer is not None
-    assert answer.score == 0.3
+    assert answer.score == 0.5
+    assert answer.mask[:, :4].all()
+    much_surer = replace(halves[2], score=0.7)  # 0.7 ** 4 > 2 * 0.5 ** 4
+    answer = scripted_scene(halves[0], halves[1], much_surer).segment([Click(3.6, 3)])
+    assert answer is not None
+    assert answer.score == 0.7
 
 
 def test_siblings_are_sought_in_the_view_of_the_clicked_object() -> None:

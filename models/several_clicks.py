@@ -1,0 +1,151 @@
+"""One object from several clicks: it grows where positive clicks miss it, and loses what negative ones hit.
+
+Each further click corrects the answer to those before it, and only around itself: the networks' proposals for
+a click near an object's border often are its surroundings, which would swallow the object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from models.agreement import OUTSIDE, PlacedObject, most_agreed
+from models.one_click.dynamic_masks import MASK_STRIDE
+from models.one_click.finder import CELL_PLACE, FoundObject
+
+Point = tuple[float, float]
+
+# A click outside the mask adds nothing farther from it than so many times its distance to the mask.
+REACH = 1.5
+# Proposals that hold a negative click answer only where all others have less than this part of the best vote.
+LEAST_VOTE = 0.1
+
+
+@dataclass(frozen=True)
+class ClickProposals:
+    """A click and what the networks propose for it.
+
+    Attributes:
+        point: (x, y) in pixels of the photo.
+        positive: Whether the object must hold it.
+        proposals: What it may mean, clicked alone; for a negative click, what it may mean that holds no
+            positive one.
+    """
+
+    point: Point
+    positive: bool
+    proposals: Sequence[PlacedObject]
+
+
+def object_of_clicks(
+    clicks: Sequence[ClickProposals], joint: Sequence[PlacedObject] = ()
+) -> PlacedObject | None:
+    """The object of some clicks, in their order; None where nothing is found or nothing of it is left.
+
+    Args:
+        clicks: At least one positive.
+        joint: What all positive clicks together may mean.
+    """
+    held = [click.point for click in clicks if click.positive]
+    avoid = [click.point for click in clicks if not click.positive]
+    first = next((n for n, click in enumerate(clicks) if click.positive and click.proposals), None)
+    if first is None:
+        return None
+    current: PlacedObject | None = _first_answer(clicks[first].proposals, avoid)
+    for click in [*clicks[:first], *clicks[first + 1 :], *(c for c in clicks if not c.positive)]:
+        if current is None or current.holds(*click.point) == click.positive:
+            continue
+        current = _grown(current, click, joint) if click.positive else _without(current, click, held)
+    return current
+
+
+def _first_answer(proposals: Sequence[PlacedObject], avoid: Sequence[Point]) -> PlacedObject | None:
+    """What agrees best, of those that hold no negative click if any of them is likely enough."""
+    free = [item for item in proposals if not any(item.holds(*point) for point in avoid)]
+    best = max(item.vote for item in proposals)
+    likely = free if free and max(item.vote for item in free) >= LEAST_VOTE * best else proposals
+    return most_agreed(likely, likely, [item.vote for item in likely])
+
+
+def _grown(current: PlacedObject, click: ClickProposals, joint: Sequence[PlacedObject]) -> PlacedObject:
+    """The object and what is proposed under a click outside of it, as far as that lies around the click."""
+    pieces = [*click.proposals, *(item for item in joint if item.holds(*click.point))]
+    piece = most_agreed(pieces, pieces, [item.vote for item in pieces])
+    if piece is None:
+        return current
+    return union(current, piece, click.point, REACH * distance_to(current, click.point))
+
+
+def _without(current: PlacedObject, click: ClickProposals, held: Sequence[Point]) -> PlacedObject | None:
+    """The object without the one under a negative click; where that does not do, without the click's part.
+
+    That part is what lies nearer to the click than to any positive one, and no farther from the click than
+    the nearest positive one does.
+    """
+    found = current.found
+    theirs = most_agreed(click.proposals, click.proposals, [item.vote for item in click.proposals])
+    if theirs is not None:
+        values = _on_cells(theirs, current.scale, found.top, found.left, found.logits.shape)
+        found = replace(found, logits=np.minimum(found.logits, -values))
+    if PlacedObject(found, current.scale).holds(*click.point):
+        own = _distances(found, current.scale, click.point)
+        nearest = np.min([_distances(found, current.scale, point) for point in held], axis=0)
+        reach = min(np.hypot(click.point[0] - x, click.point[1] - y) for x, y in held)
+        # at least the cells whose values are read at the click
+        part = ((own <= nearest) & (own <= reach)) | (own <= 1.5 * MASK_STRIDE / current.scale)
+        found = replace(found, logits=np.where(part, OUTSIDE, found.logits).astype(np.float32))
+    return PlacedObject(found, current.scale) if (found.logits > 0).any() else None
+
+
+def distance_to(item: PlacedObject, point: Point) -> float:
+    """Pixels of the photo from a point to the nearest cell of a mask."""
+    distances = _distances(item.found, item.scale, point)
+    return float(distances[item.found.logits > 0].min())
+
+
+def union(a: PlacedObject, b: PlacedObject, around: Point, reach: float) -> PlacedObject:
+    """An object and the part of another within ``reach`` pixels of a point of the photo.
+
+    It lies on the finer one of their lattices, and has the score of the first.
+    """
+    scale = max(a.scale, b.scale)
+    windows = [_window(item, scale) for item in (a, b)]
+    top, left = min(w[0] for w in windows), min(w[1] for w in windows)
+    bottom, right = max(w[2] for w in windows), max(w[3] for w in windows)
+    own, other = (_on_cells(item, scale, top, left, (bottom - top, right - left)) for item in (a, b))
+    clicks = [
+        (x * scale / item.scale, y * scale / item.scale) for item in (a, b) for x, y in item.found.clicks
+    ]
+    whole = FoundObject(own, top, left, a.found.score, tuple(clicks))
+    other = np.where(_distances(whole, scale, around) <= reach, other, np.float32(OUTSIDE))
+    return PlacedObject(replace(whole, logits=np.maximum(own, other)), scale)
+
+
+def _distances(found: FoundObject, scale: float, point: Point) -> np.ndarray:
+    """Pixels of the photo from a point to the place of each cell's value, ``[h, w]``."""
+    height, width = found.logits.shape
+    x = ((np.arange(width) + found.left) * MASK_STRIDE + CELL_PLACE) / scale
+    y = ((np.arange(height) + found.top) * MASK_STRIDE + CELL_PLACE) / scale
+    return np.hypot(x[None] - point[0], y[:, None] - point[1])
+
+
+def _window(item: PlacedObject, scale: float) -> tuple[int, int, int, int]:
+    """(top, left, bottom, right) of an object's window in cells of another scale."""
+    factor = scale / item.scale
+    height, width = item.found.logits.shape
+    top, left = item.found.top * factor, item.found.left * factor
+    return (
+        int(np.floor(top)),
+        int(np.floor(left)),
+        int(np.ceil(top + height * factor)),
+        int(np.ceil(left + width * factor)),
+    )
+
+
+def _on_cells(item: PlacedObject, scale: float, top: int, left: int, shape: tuple[int, ...]) -> np.ndarray:
+    """An object's logits at the places of another lattice's cells, float32 ``[rows, columns]``."""
+    step = MASK_STRIDE / scale  # pixels of the photo per cell
+    x, y = (left * MASK_STRIDE + CELL_PLACE) / scale, (top * MASK_STRIDE + CELL_PLACE) / scale
+    return item.values(x, y, (step, step), (shape[0], shape[1]))

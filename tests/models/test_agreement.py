@@ -1,0 +1,66 @@
+"""Which of several proposals agrees best with the others, on rectangles worked out by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from models.agreement import PlacedObject, most_agreed, overlaps
+from models.one_click.finder import FoundObject
+
+
+def rectangle(
+    top: int, left: int, height: int, width: int, scale: float = 1.0, score: float = 0.5
+) -> PlacedObject:
+    """A window full of positive cells (4 pixels each) of a copy of the photo."""
+    logits = np.full((height, width), 4.0, np.float32)
+    return PlacedObject(FoundObject(logits, top, left, score, ((0.0, 0.0),)), scale)
+
+
+def test_a_box_in_the_photo() -> None:
+    # cells of rows 2-4 and columns 1-6, 4 pixels each, of a copy half as large
+    assert rectangle(2, 1, 3, 6, scale=0.5).box == (8, 16, 56, 40)
+    assert rectangle(2, 1, 3, 6, scale=0.5).area == 48 * 24
+
+
+def test_the_vote() -> None:
+    item = rectangle(0, 0, 2, 2, score=0.8)
+    assert item.found.sureness == pytest.approx(np.tanh(2.0))  # 2 sigmoid(4) - 1
+    assert item.vote == pytest.approx((0.8 * np.tanh(2.0)) ** 4)
+    nothing = replace(item.found, logits=-item.found.logits)
+    assert nothing.sureness == 0
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.0, 2.0])
+def test_overlaps_across_scales(scale: float) -> None:
+    # in pixels of the photo: 32 × 32 at the origin; 16 × 32, its left half; 32 × 32, moved by 16
+    size = round(8 * scale)
+    whole = rectangle(0, 0, size, size, scale)
+    half, moved, apart = rectangle(0, 0, 8, 4), rectangle(0, 4, 8, 8), rectangle(20, 20, 8, 8)
+    found = overlaps([whole, half], [whole, half, moved, apart])
+    np.testing.assert_allclose(found, [[1, 1 / 2, 1 / 3, 0], [1 / 2, 1, 0, 0]], atol=1e-6)
+    np.testing.assert_allclose(overlaps([moved], [whole]), [[1 / 3]], atol=1e-6)
+
+
+def test_the_largest_expected_overlap_wins() -> None:
+    whole, half, moved = rectangle(0, 0, 8, 8), rectangle(0, 0, 8, 4), rectangle(0, 4, 8, 8)
+    items = [whole, half, moved]
+    # expected IoU with even votes: 1 + 1/2 + 1/3, 1/2 + 1 + 0, 1/3 + 0 + 1
+    assert most_agreed(items, items, [1, 1, 1]) is whole
+    assert most_agreed(items, items, [1, 3, 1]) is half  # 1 + 3/2 + 1/3 < 1/2 + 3
+    assert most_agreed(items[1:], items, [1, 1, 1]) is half  # only the two may answer: 3/2 > 4/3
+    assert most_agreed([moved], items, [1, 1, 1]) is moved
+    assert most_agreed([], items, [1, 1, 1]) is None
+
+
+def test_values_between_and_beyond_the_cells() -> None:
+    found = FoundObject(np.array([[1.0, 3.0], [5.0, 11.0]], np.float32), 2, 3, 0.5, ())
+    item = PlacedObject(found, 2.0)
+    # a pixel of the photo is two of the copy; cell (2, 3)'s value lies at (14.5, 10.5) there
+    values = item.values(14.5 / 2, 10.5 / 2, (1.0, 1.0), (2, 4))
+    expected = [[1, 2, 3, -10], [3, 4.5 + 0.5, 7, -10]]  # the window ends at 20 in x
+    np.testing.assert_allclose(values, expected, atol=0.05)
+    assert item.holds(7.25, 5.25)
+    assert not item.holds(3, 3)
