@@ -101,6 +101,8 @@ def overlaps(items: Sequence[PlacedObject], others: Sequence[PlacedObject]) -> n
             small, large = (a, b) if _area(a.box) <= _area(b.box) else (b, a)
             if a is b:
                 result[i, j] = 1.0
+            elif others is items and j < i:
+                result[i, j] = result[j, i]
             elif _meet(small.box, large.box):
                 common = float((small.own_samples & large.samples(small.box)).mean()) * _area(small.box)
                 result[i, j] = common / max(small.area + large.area - common, common, 1e-9)
