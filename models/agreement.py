@@ -17,7 +17,7 @@ import numpy as np
 from models.one_click.dynamic_masks import MASK_STRIDE
 from models.one_click.finder import CELL_PLACE, FoundObject
 
-# A proposal's vote is (score · sureness) to this power: of 1 to 8, what chose best on 60 photos of photos/val.
+# A proposal's vote is (score · sureness) to this power: what chose best on 60 photos of photos/val.
 VOTE_POWER = 4
 SAMPLES = 32  # per side of a mask's box: where two masks are compared
 OUTSIDE = -10.0  # logit beyond the window of a mask

@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 import torch
 
+from models.agreement import PlacedObject, most_agreed
 from models.ids import SelectionConfig
+from models.one_click.finder import FoundObject
 from models.selector import Selector
 from models.variants import CLICKS_OF_ONE_ROUND, with_settings
+from models.view import PhotoView
 from tests.helpers.networks import eager_one_click, random_cpn, random_pvm, save_selector
 from toolkit.clicks import Click
 from toolkit.errors import InputError, UnsupportedSystem
@@ -111,6 +114,14 @@ def test_without_clicks_every_window_is_click_free(selector: Selector, image: np
     assert selector.without_clicks().encode(image).segment([CLICKS[0]]) is not None
 
 
+def agreed(view: PhotoView, click: Click) -> FoundObject:
+    """What a click selects in the only view of a photo as large as the view."""
+    items = [PlacedObject(item, 1.0) for item in view.candidates([[(click.x, click.y)]])[0]]
+    answer = most_agreed(items, items, [item.vote for item in items])
+    assert answer is not None
+    return answer.found
+
+
 def test_proposed_clicks_are_the_peaks_of_the_heatmap(selector: Selector, image: np.ndarray) -> None:
     scene = selector.encode(image)
     proposed = scene.propose_clicks(CLICKS[0], limit=7)
@@ -118,7 +129,7 @@ def test_proposed_clicks_are_the_peaks_of_the_heatmap(selector: Selector, image:
     assert len(proposed) == 7
     assert confidences == sorted(confidences, reverse=True)
     (view,) = scene.views
-    (exemplar,) = view.find([[(CLICKS[0].x, CLICKS[0].y)]])
+    exemplar = agreed(view, CLICKS[0])
     heatmap = view.heatmap([exemplar])[: 120 // 4, : 192 // 4]
     click, best = proposed[0]
     assert best == pytest.approx(heatmap.max().item())
@@ -129,7 +140,7 @@ def test_similarities_are_those_that_the_selection_uses(selector: Selector, imag
     scene = selector.encode(image)
     alike = scene.similarities(CLICKS)
     (view,) = scene.views
-    items = view.find([[(click.x, click.y)] for click in CLICKS])
+    items = [agreed(view, click) for click in CLICKS]
     for row, item in enumerate(items):
         np.testing.assert_allclose(alike[row], view.similarity(item, [], items), atol=1e-3)
 
@@ -139,12 +150,16 @@ def test_clicks_that_find_nothing_have_no_similarity(
 ) -> None:
     scene = selector.encode(image)
     (view,) = scene.views
-    find = view.find
+    find, candidates = view.find, view.candidates
 
     def not_the_second(groups, avoid=()):
         return [None if group[0][0] == CLICKS[1].x else find([group])[0] for group in groups]
 
+    def none_of_the_second(groups):
+        return [[] if group[0][0] == CLICKS[1].x else candidates([group])[0] for group in groups]
+
     monkeypatch.setattr(view, "find", not_the_second)
+    monkeypatch.setattr(view, "candidates", none_of_the_second)
     known = np.isfinite(scene.similarities(CLICKS))
     assert known.tolist() == [[True, False, True], [False] * 3, [True, False, True]]
     assert scene.propose_clicks(CLICKS[1]) == []
