@@ -108,7 +108,7 @@ def find_candidates(
     centers = [point for group in groups for point in group]
     window_groups = [group for group in groups for _ in group]
     owners = torch.tensor([index for index, group in enumerate(groups) for _ in group])
-    windows = [run_windows(heads, f, level, centers, window_groups) for level, f in enumerate(pyramid)]
+    windows = run_windows(heads, pyramid, centers, window_groups)
     chosen = []
     for index, group in enumerate(groups):
         own = (owners == index).nonzero()[:, 0].tolist()

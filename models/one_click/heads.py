@@ -98,30 +98,38 @@ class OneClickHeads(nn.Module):
             features=box_features,
         )
 
-    def on_windows(self, feature: Tensor, clicks: Tensor, inside: Tensor, level: int) -> LevelOutput:
-        """The same on windows: exact, because every layer is local (BatchNorm at inference).
+    def embed_windows(self, feature: Tensor, clicks: Tensor, inside: Tensor, level: int) -> Tensor:
+        """Join windows of a level's features with the projections of their click maps, as :meth:`embed` does.
 
         Args:
             feature: ``[N, C, S, S]``, zeros outside the image.
             clicks: ``[N, 1, S + 2, S + 2]`` click maps, one cell wider on each side.
             inside: ``[N, 1, S, S]``, 1 in the image.
             level: 0–3 for P2–P5.
+        """
+        if not self.config.click_embedding:
+            return feature
+        embedding = nn.functional.conv2d(clicks, self.click_convs[level].weight) * inside
+        return torch.cat([feature, embedding], 1)
+
+    def on_windows(self, x: Tensor, inside: Tensor, levels: Tensor) -> LevelOutput:
+        """The same on windows: exact, because every layer is local (BatchNorm at inference).
+
+        Args:
+            x: ``[N, C, S, S]`` from :meth:`embed_windows`, of any levels.
+            inside: ``[N, 1, S, S]``, 1 in the image.
+            levels: long ``[N]``, 0–3 for P2–P5.
 
         Returns:
             Outputs of size ``S - 2 · (depth + 1)``; ``features`` are one cell wider on each side.
         """
-        embedding = nn.functional.conv2d(clicks, self.click_convs[level].weight) * inside
-        return self.on_windows_without_clicks(torch.cat([feature, embedding], 1), inside, level)
-
-    def on_windows_without_clicks(self, x: Tensor, inside: Tensor, level: int) -> LevelOutput:
-        """The same on windows ``[N, C, S, S]`` whose click channels, if any, are joined already."""
         class_features = self.class_tower.on_windows(x, inside)
         box_features = self.box_tower.on_windows(x, inside)
         conv = nn.functional.conv2d
         distances = conv(box_features, self.box_distances.weight, self.box_distances.bias)
         return LevelOutput(
             logits=conv(class_features, self.class_logits.weight, self.class_logits.bias),
-            distances=(distances * self.scales[level]).relu(),
+            distances=(distances * self.scales[levels].view(-1, 1, 1, 1)).relu(),
             centerness=conv(box_features, self.centerness.weight, self.centerness.bias),
             features=box_features,
         )

@@ -49,26 +49,66 @@ def click_reach(heads: OneClickHeads) -> int:
     return 1 + heads.config.head_depth + max(1, heads.kernel_reach)
 
 
+@dataclass(frozen=True)
+class _Cut:
+    """Windows of one level.
+
+    ``rows`` and ``columns`` (long ``[J, T]``) are cells of the map, ``inside`` (bool ``[J, T, T]``) says
+    which exist; ``inputs`` (``[J, C, T, T]``) are click-embedded, zero outside the map.
+    """
+
+    rows: Tensor
+    columns: Tensor
+    inside: Tensor
+    inputs: Tensor
+
+
 def run_windows(
+    heads: OneClickHeads,
+    pyramid: Sequence[Tensor],
+    centers: Sequence[tuple[float, float]],
+    groups: Sequence[Sequence[tuple[float, float]]],
+) -> list[WindowOutput]:
+    """Heads around J clicks on all levels: what a full pass with each click's group in the click map gives.
+
+    The levels share the heads and the windows their size, so all of them are one batch.
+
+    Args:
+        heads: The detection and kernel heads, in evaluation mode with BatchNorm.
+        pyramid: P2–P5 of one image, ``[C, H, W]`` each.
+        centers: (x, y) in pixels, one window each.
+        groups: For each window, all clicks (x, y) of its click map.
+    """
+    cuts = [_cut(heads, feature, level, centers, groups) for level, feature in enumerate(pyramid)]
+    inside = torch.cat([cut.inside for cut in cuts])[:, None].to(pyramid[0].dtype)  # [4 J, 1, T, T]
+    levels = torch.arange(len(cuts), device=inside.device).repeat_interleave(len(centers))  # [4 J]
+    inputs = torch.cat([cut.inputs for cut in cuts]).contiguous(memory_format=torch.channels_last)
+    output = heads.on_windows(inputs, inside, levels)
+    parts = zip(
+        *(
+            torch.split(part, len(centers))
+            for part in (output.logits, output.distances, output.centerness, output.features)
+        ),
+        strict=True,
+    )
+    return [
+        _trimmed(LevelOutput(*part), heads, level, cut)
+        for level, (part, cut) in enumerate(zip(parts, cuts, strict=True))
+    ]
+
+
+def _cut(
     heads: OneClickHeads,
     feature: Tensor,
     level: int,
     centers: Sequence[tuple[float, float]],
     groups: Sequence[Sequence[tuple[float, float]]],
-) -> WindowOutput:
-    """Heads around J clicks on one level, as a full pass with each click's group in the click map would give.
-
-    Args:
-        heads: The detection and kernel heads, in evaluation mode with BatchNorm.
-        feature: ``[C, H, W]``, the level's features.
-        level: 0–3.
-        centers: (x, y) in pixels, one window each.
-        groups: For each window, all clicks (x, y) of its click map.
-    """
+) -> _Cut:
+    """The inputs of one level's windows; arguments as for :func:`run_windows`."""
     stride = STRIDES[level]
     height, width = feature.shape[-2:]
-    reach = click_reach(heads)
-    margin = reach + heads.config.head_depth + heads.kernel_reach  # cells around a click that the inputs need
+    # cells around a click that the inputs need
+    margin = click_reach(heads) + heads.config.head_depth + heads.kernel_reach
     device = feature.device
     cells = torch.tensor([cell_of(x, y, stride, height, width) for x, y in centers], device=device)  # [J, 2]
     steps = torch.arange(-margin, margin + 1, device=device)
@@ -86,30 +126,24 @@ def run_windows(
             r, c = row - origins[index][0], column - origins[index][1]
             if 0 <= r < clicks.shape[2] and 0 <= c < clicks.shape[3]:
                 clicks[index, 0, r, c] = 1
-    if heads.config.click_embedding:
-        output = heads.on_windows(windows * valid, clicks, valid, level)
-    else:
-        output = heads.on_windows_without_clicks(windows * valid, valid, level)
-    return _trimmed(output, heads, level, rows, columns, inside)
+    return _Cut(rows, columns, inside, heads.embed_windows(windows * valid, clicks, valid, level))
 
 
-def _trimmed(
-    output: LevelOutput, heads: OneClickHeads, level: int, rows: Tensor, columns: Tensor, inside: Tensor
-) -> WindowOutput:
+def _trimmed(output: LevelOutput, heads: OneClickHeads, level: int, cut: _Cut) -> WindowOutput:
     """Cut all outputs to the cells within reach of the click."""
     extra = heads.kernel_reach - 1  # the outputs of 3×3 convolutions on features that are kernel_reach wider
     border = heads.config.head_depth + heads.kernel_reach
-    kept = slice(border, rows.shape[1] - border)
+    kept = slice(border, cut.rows.shape[1] - border)
     return WindowOutput(
         level=level,
-        rows=rows[:, kept],
-        columns=columns[:, kept],
-        inside=inside[:, kept, kept],
+        rows=cut.rows[:, kept],
+        columns=cut.columns[:, kept],
+        inside=cut.inside[:, kept, kept],
         logits=shrink(output.logits, extra)[:, 0],
         centerness=shrink(output.centerness, extra)[:, 0],
         distances=shrink(output.distances, extra),
         features=output.features,
-        features_inside=shrink(inside[:, None].to(output.features.dtype), heads.config.head_depth),
+        features_inside=shrink(cut.inside[:, None].to(output.features.dtype), heads.config.head_depth),
     )
 
 

@@ -40,8 +40,8 @@ def test_windows_equal_the_full_pass(model: OneClickModel, clicks: list[tuple[fl
         full = model(image, click_maps_of([clicks], SIZE, SIZE))
         free = model(image)
         changed_somewhere = 0
-        for level, feature in enumerate(full.pyramid):
-            window = run_windows(model.heads, feature[0], level, clicks, [clicks] * len(clicks))
+        pyramid = [feature[0] for feature in full.pyramid]
+        for level, window in enumerate(run_windows(model.heads, pyramid, clicks, [clicks] * len(clicks))):
             dense = full.levels[level]
             covered = torch.zeros(dense.logits.shape[-2:], dtype=torch.bool)
             for slot in range(len(clicks)):
