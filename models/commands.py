@@ -148,3 +148,40 @@ def push(
         typer.echo(f"{len(uploads)} files, {total:.1f} MB, would go to {repository}; nothing was sent")
         return
     typer.echo(f"{len(uploads)} files, {total:.1f} MB: {send(source, repository, private=private)}")
+
+
+@app.command("export")
+def export(
+    out: Annotated[Path, typer.Option(help="Folder for the ONNX files and export.json.")],
+    source: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[NAME_OR_FOLDER]",
+            help="one-click, pvm, a set of weights or a network's folder; the bundled set by default.",
+        ),
+    ] = None,
+    measure: Annotated[
+        bool, typer.Option(help="Time the encoder in torch and onnxruntime, on one thread.")
+    ] = True,
+) -> None:
+    """Write 1C-DSN's encoder and heads and PVM's embedding network as ONNX, checked against torch."""
+    from models.exporting import SPEED_SIZE, exportable, time_encoder, write_graphs
+    from models.exporting.writing import DESCRIPTION, INSTALL
+
+    encoder = None
+    unchecked = False
+    for one in write_graphs(exportable(source), out):
+        unchecked |= one.difference is None
+        check = "not checked" if one.difference is None else f"within {one.difference:.1e} of torch"
+        typer.echo(f"{one.path}: {one.path.stat().st_size / 1e6:.1f} MB, {check}")
+        if one.graph.name == "encoder":
+            encoder = one
+    typer.echo(f"{out / DESCRIPTION}: inputs, outputs, strides and versions")
+    if unchecked:
+        typer.echo(f"onnxruntime is not installed, so no file was checked against torch; {INSTALL}")
+    elif encoder is not None and measure:
+        times = time_encoder(encoder.graph, encoder.path)
+        typer.echo(
+            f"encoder, {SPEED_SIZE[0]} × {SPEED_SIZE[1]} px, one thread: torch {times.torch:.2f} s, "
+            f"onnxruntime {times.onnxruntime:.2f} s, {times.torch / times.onnxruntime:.2f} times as fast"
+        )

@@ -47,6 +47,8 @@ COMMANDS = {
 EXTRAS = {
     "fastapi": "studio",
     "label_studio_sdk": "studio",
+    "onnx": "onnx",
+    "onnxruntime": "onnx",
     "ray": "ray",
     "skimage": "demo",
     "sklearn": "demo",
