@@ -9,6 +9,7 @@ from typing import Any
 
 from toolkit.errors import InputError, UnsupportedSystem
 from toolkit.evaluation.clicking import Aim
+from toolkit.evaluation.detection import run_detection
 from toolkit.evaluation.groups import run_groups
 from toolkit.evaluation.plots import ablation_figures
 from toolkit.evaluation.proposals import run_proposals
@@ -18,8 +19,9 @@ from toolkit.report import Report, write_result
 from toolkit.split import Split
 from toolkit.systems import System, VariableSystem
 
+_AP = {"AP": "ap", "AP_S": "ap_small", "AP_M": "ap_medium", "AP_L": "ap_large"}
 _AP_AND_AR = {
-    "AP": "ap", "AP_S": "ap_small", "AP_M": "ap_medium", "AP_L": "ap_large",
+    **_AP,
     "AR": "ar", "AR_S": "ar_small", "AR_M": "ar_medium", "AR_L": "ar_large",
 }  # fmt: skip
 
@@ -43,12 +45,14 @@ class Table:
         figures: its right columns, and what results call them.
         measure: gives the figures of a row, in a folder of its own.
         rows: the selection's settings of each row; None where rows are networks that were trained apart.
+        paired: whether each network fills two rows, its clicks withheld and given, by one run.
     """
 
     switches: tuple[str, ...]
     figures: Mapping[str, str]
     measure: Callable[[Split, System, Path, Settings], dict[str, Any]]
     rows: tuple[dict[str, bool], ...] | None = None
+    paired: bool = False
 
 
 def _groups(split: Split, system: System, out: Path, settings: Settings) -> dict[str, Any]:
@@ -56,6 +60,18 @@ def _groups(split: Split, system: System, out: Path, settings: Settings) -> dict
         split,
         system,
         out / "groups",
+        limit=settings.limit,
+        seed=settings.seed,
+        jitter=settings.jitter,
+        max_detections=settings.max_detections,
+    )
+
+
+def _detection(split: Split, system: System, out: Path, settings: Settings) -> dict[str, Any]:
+    return run_detection(
+        split,
+        system,
+        out / "detection",
         limit=settings.limit,
         seed=settings.seed,
         jitter=settings.jitter,
@@ -75,8 +91,13 @@ def _groups_and_pairs(split: Split, system: System, out: Path, settings: Setting
     return {**_groups(split, system, out, settings), **areas}
 
 
-# SimpSON, section 5.3 (table 3) and section 5.4 (tables 4 and 5, to which the areas of its pairs are added).
+_CLICKS = Table(("Backbone", "Click embedding"), _AP, _detection, paired=True)
+
+# SimpSON, section 5.2 (table 1 on LVIS, table 2 on distractors), section 5.3 (table 3) and section 5.4
+# (tables 4 and 5, to which the areas of its pairs are added).
 TABLES = {
+    "table1": _CLICKS,
+    "table2": _CLICKS,
     "table3": Table(
         ("IDS", "PVM"),
         _AP_AND_AR,
@@ -103,11 +124,14 @@ def run_ablation(
     """Measure all rows of a published table; write the table into `out`.
 
     Args:
-        name: table3 (IDS and PVM off and on), table4 (variants of CPN) or table5 (variants of PVM).
+        name: table1 or table2 (clicks withheld and given; the one is about LVIS, the other about
+            distractors: `split` decides), table3 (IDS and PVM off and on), table4 (variants of CPN) or table5
+            (variants of PVM).
         split: photos and annotations with `group_id`.
-        system: the first row of tables 4 and 5; what is switched in table 3.
+        system: the first row of tables 4 and 5, the first two of tables 1 and 2; what is switched in table 3.
         out: folder of result.json, table.md, the plot, and of a folder per row; runs again where it stopped.
-        variants: folders of networks that each replace the system's own for one more row of tables 4 and 5.
+        variants: folders of networks that each replace the system's own for one more row of tables 4 and 5,
+            or two more of tables 1 and 2.
         settings: what all rows share.
 
     Returns:
@@ -130,20 +154,33 @@ def run_ablation(
     else:
         own = [(f"variant-{i}", system.with_network(folder)) for i, folder in enumerate(variants, start=1)]
         rows = [("system", system), *own]
-    result: dict[str, Any] = {"table": name, "system": system.name, "rows": len(rows)}
-    cells, measured = [], []
-    for number, (folder, variant) in enumerate(rows, start=1):
+    lines: list[tuple[dict[str, bool | str], dict[str, Any]]] = []
+    for folder, variant in rows:
         switches = _switches(variant, table)
+        if table.paired and not switches["Click embedding"]:
+            raise InputError(
+                f"{folder}: was trained without click embedding, so {name} has nothing to withhold from it; "
+                "measure it with eval detection --baseline"
+            )
         figures = table.measure(split, variant, out / folder, settings or Settings())
+        if table.paired:
+            withheld = {key: figures[f"baseline_{key}"] for key in table.figures.values()}
+            lines.append(({**switches, "Click embedding": False}, withheld))
+        lines.append((switches, figures))
+    result: dict[str, Any] = {"table": name, "system": system.name, "rows": len(lines)}
+    cells, measured = [], []
+    for number, (switches, figures) in enumerate(lines, start=1):
         result |= {f"row{number}_{key}": value for key, value in switches.items()}
         result |= {f"row{number}_{key}": figures[key] for key in table.figures.values()}
         cells.append([*map(_cell, switches.values()), *(percent(figures[k]) for k in table.figures.values())])
         measured.append({title: figures[key] for title, key in table.figures.items()})
     text = markdown_table([*table.switches, *table.figures], cells) + "\n\n" + _footer(result, rows, variants)
+    if table.paired:
+        text += "Without click embedding: clicks withheld from the same network, not one trained without.\n"
     report = Report(command=f"eval ablation {name}", split=str(split.root), system=system.name)
     report.facts["rows"] = [str(out / folder) for folder, _ in rows]
     report.write(out / "report.json")
-    labels = [" · ".join(map(_label, _switches(v, table).items())) for _, v in rows]
+    labels = [" · ".join(map(_label, switches.items())) for switches, _ in lines]
     write_result(out, result, text, ablation_figures(labels, measured, name))
     return result
 

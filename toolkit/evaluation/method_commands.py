@@ -114,13 +114,18 @@ def verification(
 
 def ablation(
     ctx: typer.Context,
-    table: Annotated[str, typer.Argument(help="table3 (IDS, PVM), table4 (CPN) or table5 (PVM) of SimpSON.")],
+    table: Annotated[
+        str,
+        typer.Argument(
+            help="Of SimpSON: table1, table2 (clicks), table3 (IDS, PVM), table4 (CPN), table5 (PVM)."
+        ),
+    ],
     data: Annotated[Path, typer.Option(metavar="SPLIT", help="A split folder, or a COCO or LVIS JSON file.")],
     out: Out,
     system: Name = None,
     variant: Annotated[
         list[str] | None,
-        typer.Option(help="table4, table5: folder of a network trained another way; once per row."),
+        typer.Option(help="All but table3: folder of a network trained another way; once per row."),
     ] = None,
     images: Images = None,
     limit: Limit = None,

@@ -34,7 +34,8 @@ class SwitchedSystem(KnowingSystem):
     def switches(self):
         cpn = {"L1 → L2 → L3": "1/4 → 1/8 → 1/16", "Mask (CPN)": True, "Query size": self.size}
         pvm = {"Scale": True, "Square": True, "Mask (PVM)": self.size == "3 × 3"}
-        return {"IDS": self.ids, "PVM": self.pvm, **cpn, **pvm}
+        clicks = {"Backbone": self.size, "Click embedding": self.size != "blind"}
+        return {**clicks, "IDS": self.ids, "PVM": self.pvm, **cpn, **pvm}
 
     def with_selection(self, iterate: bool = True, verify: bool = True):
         return SwitchedSystem(self.split, iterate, verify)
@@ -43,7 +44,7 @@ class SwitchedSystem(KnowingSystem):
         return SwitchedSystem(self.split, size=source)
 
     def without_clicks(self):
-        raise NotImplementedError
+        return SwitchedSystem(self.split, ids=False, size=self.size)
 
     def encode(self, image):
         return _Scene(self, image.shape[:2], super().encode(image).objects)
@@ -88,6 +89,27 @@ def test_table_3_by_hand(split, tmp_path: Path) -> None:
 FOLDERS = ["no-ids-no-pvm", "no-ids-pvm", "ids-no-pvm", "ids-pvm"]
 
 
+@pytest.mark.parametrize("name", ["table1", "table2"])
+def test_tables_1_and_2_by_hand(split, tmp_path: Path, name: str) -> None:
+    out = tmp_path / "out"
+    result = run_ablation(name, split, SwitchedSystem(split), out, ["other"])
+    rows = [[result[f"row{i}_{key}"] for key in ("Backbone", "Click embedding", "ap")] for i in (1, 2, 3, 4)]
+    half = pytest.approx(51 / 101)  # two of four objects, at precision 1
+    whole = pytest.approx(1)
+    assert rows == [
+        ["3 × 3", False, half],
+        ["3 × 3", True, whole],
+        ["other", False, half],
+        ["other", True, whole],
+    ]
+    table = (out / "table.md").read_text()
+    assert table.startswith("| Backbone | Click embedding | AP | AP_S | AP_M | AP_L |\n")
+    assert "| 3 × 3 |  | 50.5 | 50.5 | – | – |" in table
+    assert "| other | ✓ | 100.0 | 100.0 | – | – |" in table
+    with pytest.raises(InputError, match="nothing to withhold"):
+        run_ablation(name, split, SwitchedSystem(split), tmp_path / "blind", ["blind"])
+
+
 def test_table_4_compares_trained_variants(split, tmp_path: Path) -> None:
     result = run_ablation("table4", split, SwitchedSystem(split), tmp_path / "out", ["5 × 5"])
     assert (result["rows"], result["row1_auc_pr"], result["row2_Query size"]) == (2, 1, "5 × 5")
@@ -102,7 +124,7 @@ def test_table_5_has_groups_and_pairs(split, tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_switched(split, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="table3, table4, table5"):
+    with pytest.raises(InputError, match="table1, table2, table3, table4, table5"):
         run_ablation("table9", split, SwitchedSystem(split), tmp_path / "out")
     with pytest.raises(InputError, match="--variant"):
         run_ablation("table3", split, SwitchedSystem(split), tmp_path / "out", ["folder"])
