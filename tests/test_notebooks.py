@@ -44,7 +44,7 @@ def test_notebook(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert [words for words in said if words not in printed] == []
     assert printed.endswith("done\n")
     assert sum("image/png" in output.get("data", {}) for output in outputs) >= pictures
-    if name == "retrain":  # before training, the bundled weights reached 0.68
+    if name == "retrain":  # before training, the bundled weights reach 0.88
         before, after = (float(miou) for miou in re.findall(r"(?:before|after): mIoU ([\d.]+)", printed))
-        assert after > 0.8
+        assert after > 0.9
         assert after != before
