@@ -1,0 +1,83 @@
+"""What the first click on a photo costs, beside SAM ViT-B on the same machine.
+
+    python -m tests.benchmarks.bench_sam
+
+Processor times of one process; only their ratio means anything elsewhere. SAM has random weights: its speed
+needs no trained ones.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from time import process_time
+
+import numpy as np
+import torch
+from transformers import SamConfig, SamModel
+
+from models.selector import Selector
+from toolkit.clicks import Click
+
+SIDE = 1024  # pixels; SAM's own input size
+POINT = (412.0, 300.0)
+
+
+@dataclass(frozen=True)
+class FirstClick:
+    """Processor seconds of encoding a photo of 1024 × 1024 pixels and answering one click."""
+
+    ours: float
+    sam: float
+
+    @property
+    def ratio(self) -> float:
+        """Of SAM's time, the part that ours takes."""
+        return self.ours / self.sam
+
+
+def measured(action: Callable[[], object], repeats: int) -> float:
+    """Median processor seconds of an action."""
+    seconds = []
+    for _ in range(repeats):
+        started = process_time()
+        action()
+        seconds.append(process_time() - started)
+    return statistics.median(seconds)
+
+
+@torch.no_grad()
+def measure(repeats: int = 3) -> FirstClick:
+    """Measure both; the first run of each does not count."""
+    image = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
+    selector = Selector.load()
+    torch.manual_seed(0)
+    sam = SamModel(SamConfig()).eval()
+    pixels = torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255  # [1, 3, 1024, 1024]
+    point = torch.tensor([[[POINT]]])  # [1, 1, 1, 2]
+
+    def our_click() -> None:
+        selector.encode(image).segment([Click(*POINT)])
+
+    def sam_click() -> None:
+        sam(pixel_values=pixels, input_points=point, multimask_output=False)
+
+    our_click()
+    ours = measured(our_click, repeats)
+    return FirstClick(ours, measured(sam_click, max(repeats - 1, 1)))
+
+
+def main() -> None:
+    """Print the ratio."""
+    torch.set_num_threads(1)
+    found = measure()
+    sys.stdout.write(
+        f"first click at {SIDE} px, processor time: ours {found.ours:.2f} s, SAM ViT-B {found.sam:.2f} s, "
+        f"ratio {found.ratio:.3f} (aim: under 0.1)\n"
+    )
+
+
+if __name__ == "__main__":
+    main()
