@@ -17,8 +17,8 @@ def main() -> None:
     command = [sys.executable, "-m", "tests.helpers.serve_shapes"]
     options = UpOptions(data=data, port=18090, backend_command=command)
     with stop_signals(), running(read_material(photos), options, Report(), typer.echo) as everything:
-        typer.echo(f"up {everything.account.port} {everything.account.backend_port}")
-        try:
+        try:  # whoever reads this line may send a signal before it is written
+            typer.echo(f"up {everything.account.port} {everything.account.backend_port}")
             wait_until_stopped(everything)
         except KeyboardInterrupt:
             typer.echo("interrupted")

@@ -20,6 +20,8 @@ from toolkit.data.formats import Format, detect_format, read_any, write_any
 from toolkit.report import Report
 from toolkit.split import Annotation, ImageRecord, Split, SplitWriter, read_split
 
+WRITABLE = [form for form in Format if form is not Format.coco_panoptic]
+
 few = settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 
 names = st.text(
@@ -181,7 +183,7 @@ def test_simplified_outlines_stay_close(mask: np.ndarray, tolerance: float) -> N
 def test_the_small_split_survives_each_format_as_far_as_it_goes(tmp_path: Path) -> None:
     split = read_split(write_small_split(tmp_path / "in"))
     expected = masks_of(split)
-    for form in Format:
+    for form in WRITABLE:
         again, report = there_and_back(split, form, tmp_path / form.value)
         assert [record.file_name.rpartition("/")[2] for record in again] == [
             f"photo{i}.png" for i in range(3)
@@ -238,7 +240,7 @@ def test_clashing_label_files_are_kept_apart(tmp_path: Path, rng: np.random.Gene
 
 
 def test_missing_photos_are_left_out_and_listed(tmp_path: Path) -> None:
-    for form in Format:
+    for form in WRITABLE:
         split = read_split(write_small_split(tmp_path / form.value / "in"))
         split.image_path(split.images[1]).unlink()
         again, report = there_and_back(split, form, tmp_path / form.value)
