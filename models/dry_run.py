@@ -111,7 +111,7 @@ def measure(
 def _flops_of_one(task: TrainingTask, index: int) -> int:
     from accelerate.utils import send_to_device
 
-    from models.flops import count_flops
+    from toolkit.flops import count_flops
 
     device = next(task.model.parameters()).device
     batch = send_to_device(task.collate([task.sample(index)]), device)

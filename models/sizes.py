@@ -12,13 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from models.cpn import ProposalConfig, ProposalModel
-from models.flops import count_flops
 from models.one_click import OneClickConfig, OneClickModel
 from models.pvm import VerificationConfig, VerificationModel
 from models.pyramid import STRIDES
 from models.recipes import find_recipe, read_recipe, recipe_names
 from models.recipes.schema import InteractiveRecipe, OneClickRecipe, ProposalRecipe
 from toolkit.errors import InputError
+from toolkit.flops import count_flops
 
 if TYPE_CHECKING:
     from models.recipes.schema import VerificationRecipe

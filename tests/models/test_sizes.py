@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from models.flops import count_flops
 from models.one_click import OneClickConfig, OneClickModel
 from models.recipes import recipe_names
 from models.sizes import PUBLISHED_FIGURES, frozen_channels, recipe_size
 from tests.helpers.networks import random_one_click
 from toolkit.cli import run
 from toolkit.errors import InputError
+from toolkit.flops import count_flops
 
 
 def test_flops_of_a_convolution_and_a_linear_layer() -> None:
