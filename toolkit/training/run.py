@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
-from accelerate.state import AcceleratorState
+from accelerate.state import AcceleratorState, PartialState
 from accelerate.utils import gather_object, reduce, send_to_device
 
 from toolkit.errors import InputError
 from toolkit.training import checkpoints
 from toolkit.training.ema import ExponentialMovingAverage
+from toolkit.training.precision import precision_for
 from toolkit.training.schedule import Schedule, lr_factor
 from toolkit.training.task import TrainingTask
 
@@ -191,10 +192,8 @@ def make_accelerator(schedule: Schedule, **options: Any) -> Accelerator:
     AcceleratorState._reset_state()
     # A step may leave a branch unused (no object in the batch): let DDP notice instead of waiting for it.
     handlers = [DistributedDataParallelKwargs(find_unused_parameters=True)]
-    accelerator = Accelerator(mixed_precision=schedule.mixed_precision, kwargs_handlers=handlers, **options)
-    if schedule.mixed_precision == "fp16" and accelerator.device.type == "cpu":
-        raise InputError('schedule field mixed_precision: "fp16" needs a GPU; use "bf16" or "no" on a CPU')
-    return accelerator
+    precision = precision_for(schedule.mixed_precision, PartialState().device.type)
+    return Accelerator(mixed_precision=precision, kwargs_handlers=handlers, **options)
 
 
 def _to_channels_last(batch: Any) -> Any:

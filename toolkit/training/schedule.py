@@ -22,7 +22,8 @@ class Schedule:
         decay: "cosine" falls to `final_lr_fraction` at the last step; "step" multiplies by `gamma` at each of
             `milestones` (in steps); "constant" stays.
         ema_decay: decay of the moving average of the weights; None keeps none.
-        mixed_precision: "bf16" works on CPUs and GPUs, "fp16" (with a gradient scaler) on GPUs only.
+        mixed_precision: "bf16" works on GPUs and CPUs (float32 takes its place on CPUs that only emulate it),
+            "fp16" (with a gradient scaler) on GPUs only.
         nesterov: whether SGD looks ahead along its momentum.
         workers: loader processes per training process; 0 loads in the training process itself.
         checkpoint_minutes: time between checkpoints; None for none by time.

@@ -187,7 +187,9 @@ def test_initial_weights_are_where_the_run_and_its_average_start(uninterrupted: 
     assert torch.allclose(final_weights(tmp_path)["0.weight"], weights["0.weight"], atol=1e-9)
 
 
-def test_bf16_on_the_cpu_computes_in_bf16_and_learns(tmp_path: Path) -> None:
+def test_bf16_on_the_cpu_computes_in_bf16_and_learns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("toolkit.training.precision.computes_bf16", lambda: True)
+
     class Watching(TinyTask):
         seen: torch.dtype | None = None
 
