@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.systems.clicking.network import ClickNetwork
-from models.systems.icmformer.backbone import TokenBackbone
 from models.systems.icmformer.blocks import run_blocks, vit_blocks
-from models.systems.icmformer.head import HierarchicalHead
+from models.systems.icmformer.tokens import TokenNetwork
 from models.systems.icmformer_pp.config import IcmformerPPConfig
 from models.systems.icmformer_pp.exemplar import (
     EncodedExemplar,
@@ -24,7 +21,7 @@ from models.systems.icmformer_pp.likeness import LikenessModule, grown_boxes
 RULED_OUT = -20.0  # logit of the exemplar's own pixels: probability 2e-9
 
 
-class IcmformerPPNetwork(ClickNetwork):
+class IcmformerPPNetwork(TokenNetwork):
     """Photo and exemplar in one branch, photo and clicks in the other; the second asks the first.
 
     Without an exemplar the first branch sees the photo alone, and the network selects the clicked object.
@@ -35,14 +32,11 @@ class IcmformerPPNetwork(ClickNetwork):
 
     config_class = IcmformerPPConfig
     config: IcmformerPPConfig
-    backbone: TokenBackbone  # type: ignore[assignment]  # one map of tokens, not the four of a Backbone
 
     def __init__(self, config: IcmformerPPConfig) -> None:
-        super().__init__(config)
         c = config
-        self.backbone = TokenBackbone(c, c.represent_blocks + c.branch_blocks)  # S1 and the recall branch
-        self.click_stem = nn.Conv2d(3, c.width, c.patch, stride=c.patch)
-        self.exemplar_stem = nn.Conv2d(3, c.width, c.patch, stride=c.patch)
+        super().__init__(c, c.represent_blocks + c.branch_blocks)  # S1 and the recall branch
+        self.exemplar_stem = self.three_channel_stem()
         self.exemplar_blocks = vit_blocks(c.branch_blocks, c.width, c.heads, c.mlp_ratio)
         self.likeness = LikenessModule(c) if c.exemplar_informed and c.cross_attention else None
         self.cross = nn.ModuleList(
@@ -52,15 +46,11 @@ class IcmformerPPNetwork(ClickNetwork):
         self.fusion = ChannelFusion(c.width) if c.fusion == "channel" else None
         own = c.fuse_blocks if c.fusion == "self" else 0
         self.fuse_blocks = vit_blocks(own, c.width, c.heads, c.mlp_ratio)
-        self.norm = nn.LayerNorm(c.width, eps=1e-6)
-        self.head = HierarchicalHead(
-            c.width, c.patch, c.strides, c.level_channels, c.head_channels, c.dropout
-        )
         self.post_init()
 
     def load_backbone(self, source: str) -> None:
         """Put pretrained weights into the backbone; the exemplar branch starts like the recall branch."""
-        self.backbone.load(source)
+        super().load_backbone(source)
         recall = list(self.backbone.blocks)[self.config.represent_blocks :]
         for own, other in zip(self.exemplar_blocks, recall, strict=True):
             own.load_state_dict(other.state_dict())
@@ -123,13 +113,12 @@ class IcmformerPPNetwork(ClickNetwork):
         Returns:
             Logits ``[B, 1, H, W]``; the exemplars' own pixels are ruled out.
         """
-        height, width = image.shape[-2:]
-        grid = (height // self.config.patch, width // self.config.patch)
+        size = (image.shape[-2], image.shape[-1])
+        grid = self.grid(size)
         if not isinstance(exemplar, EncodedExemplar):
             exemplar = self.encode_exemplar(image, exemplar or no_exemplar(image))
         pixels = self.normalise(image)
-        maps = torch.cat([self.guidance(points, height, width), previous.to(self.dtype)], dim=1)
-        tokens = self.backbone.stem(pixels) + self.click_stem(maps)
+        tokens = self.backbone.stem(pixels) + self.click_tokens(points, previous)
         recall = self._branch(tokens, list(self.backbone.blocks)[self.config.represent_blocks :])
         guide = None
         if self.likeness is not None and exemplar.kernels is not None and exemplar.counted is not None:
@@ -139,9 +128,7 @@ class IcmformerPPNetwork(ClickNetwork):
         for block in self.cross:
             recall = block(recall, exemplar.tokens, guide)
         fused = self._fuse(exemplar.tokens, recall, grid)
-        logits = self.head(self.norm(fused).transpose(1, 2).unflatten(2, grid))
-        logits = F.interpolate(logits, size=(height, width), mode="bilinear", align_corners=False)
-        return logits.masked_fill(exemplar.mask > 0.5, RULED_OUT)
+        return self.read(fused, size).masked_fill(exemplar.mask > 0.5, RULED_OUT)
 
     def _fuse(self, exemplar: Tensor, recall: Tensor, grid: tuple[int, int]) -> Tensor:
         exemplar = exemplar.expand(len(recall), -1, -1)

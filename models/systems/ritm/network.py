@@ -13,8 +13,6 @@ from models.systems.ritm.config import RitmConfig
 from models.systems.ritm.ocr import OcrHead
 from toolkit.errors import InputError
 
-INITIAL_SCALE = 0.05  # of what the clicks add, as in RITM's released code
-
 
 class ClickStem(nn.Module):
     """Brings click maps and the last mask to the features after the backbone's first convolution (Conv1S).
@@ -22,11 +20,11 @@ class ClickStem(nn.Module):
     Source: RITM (Sofiiuk et al., 2022), section 3.1 and figure 3: two convolutions, added elementwise.
     """
 
-    def __init__(self, hidden: int, outputs: int) -> None:
+    def __init__(self, hidden: int, outputs: int, scale: float) -> None:
         super().__init__()
         self.mix = nn.Conv2d(3, hidden, 1)
         self.reduce = nn.Conv2d(hidden, outputs, 3, stride=2, padding=1)
-        self.scale = nn.Parameter(torch.full((1,), INITIAL_SCALE))
+        self.scale = nn.Parameter(torch.full((1,), scale))
 
     def forward(self, maps: Tensor) -> Tensor:
         """Map ``[B, 3, H, W]`` to ``[B, C, H / 2, W / 2]``."""
@@ -45,7 +43,7 @@ class RitmNetwork(ClickNetwork):
         if not isinstance(backbone, EarlyFusionBackbone):
             raise InputError(f"backbone '{config.backbone}': takes no clicks; expected compact or an HRNet")
         self.backbone = backbone
-        self.clicks = ClickStem(config.click_channels, backbone.early_channels)
+        self.clicks = ClickStem(config.click_channels, backbone.early_channels, config.click_scale)
         self.head: nn.Module
         if config.backbone.startswith("hrnet"):
             self.head = OcrHead(backbone.channels, config.head_channels)

@@ -15,7 +15,7 @@ from toolkit.clicks import Click
 
 TINY = {
     "width": 16, "heads": 2, "mlp_ratio": 2, "represent_blocks": 1, "cross_blocks": 1, "fuse_blocks": 1,
-    "stem_settings": {"stem": 4, "widths": [4, 8, 8, 8], "depths": [1, 1, 1, 1]}, "positions": 4,
+    "stem_settings": {"stem": 4, "widths": [4, 8, 8, 8], "depths": [1, 1, 1, 1]}, "positions": 4, "patch": 8,
     "level_channels": [4, 4, 4], "head_channels": 4, "input_size": 64, "first_size": 96,
 }  # fmt: skip
 

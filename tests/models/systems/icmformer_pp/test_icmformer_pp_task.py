@@ -19,7 +19,7 @@ STEM = {"stem": 8, "widths": [8, 16, 16, 16], "depths": [1, 1, 1, 1]}
 MODEL = {
     "width": 32, "heads": 2, "mlp_ratio": 2, "represent_blocks": 1, "branch_blocks": 1, "cross_blocks": 1,
     "fuse_blocks": 1, "stem_settings": STEM, "likeness_settings": STEM, "likeness_channels": 8,
-    "patch_side": 32, "positions": 4, "level_channels": [16, 16, 16], "head_channels": 16,
+    "patch_side": 32, "positions": 4, "patch": 8, "level_channels": [16, 16, 16], "head_channels": 16,
 }  # fmt: skip
 OWN = ("branch_blocks", "likeness_settings", "likeness_channels", "patch_side")
 

@@ -60,7 +60,7 @@ def test_clicks_and_the_mask_before_change_the_answer() -> None:
 
 
 def test_the_click_stem_by_hand() -> None:
-    stem = ClickStem(1, 1)
+    stem = ClickStem(1, 1, 0.05)
     nn.init.ones_(stem.mix.weight)
     nn.init.constant_(stem.mix.bias, -2.0)
     nn.init.ones_(stem.reduce.weight)
