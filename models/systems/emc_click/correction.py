@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from models.systems.clicking.guidance import NEGATIVE, POSITIVE
 from models.systems.emc_click.attention import ClickGuidedSelfAttention
 from models.systems.emc_click.correlation import ClickGuidedCorrelation
-from models.systems.emc_click.layers import SeparableUnit
+from models.systems.emc_click.layers import SeparableUnit, SettledBatchNorm
 from models.systems.emc_click.templates import Templates, click_cells, clicked_templates, select_templates
 
 STRIDE = 4  # "the resolution of the features is just 1/4 of the image"
@@ -57,7 +57,7 @@ class MaskCorrectionNetwork(nn.Module):
         super().__init__()
         self.channels, self.switches = channels, switches
         self.adaption = nn.Sequential(
-            nn.Conv2d(feature_channels, channels, 1), nn.BatchNorm2d(channels), nn.ReLU()
+            nn.Conv2d(feature_channels, channels, 1), SettledBatchNorm(channels), nn.ReLU()
         )
         self.low_level = nn.Sequential(
             nn.PixelUnshuffle(STRIDE),
