@@ -16,7 +16,7 @@ class SettledBatchNorm(nn.BatchNorm2d):
     USUAL_MOMENTUM = 0.1
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - torch's name
-        """Normalise ``[B, C, H, W]``; the first batches are averaged evenly, until the usual share is less."""
+        """Normalise ``[B, C, H, W]``; the first ten batches count alike, then each a tenth."""
         if self.training and self.num_batches_tracked is not None:
             self.momentum = max(self.USUAL_MOMENTUM, 1 / (1 + int(self.num_batches_tracked)))
         return super().forward(input)

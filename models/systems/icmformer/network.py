@@ -54,4 +54,4 @@ class IcmformerNetwork(TokenNetwork):
     def decode(self, tokens: Tensor, size: tuple[int, int]) -> Tensor:
         """Run S2 and the head on fused tokens ``[B, N, C]``; logits ``[B, 1, H, W]`` of the given size."""
         blocks = list(self.backbone.blocks)[self.config.represent_blocks :]
-        return self.read(run_blocks(blocks, tokens, self.grid(size), self.config.window), size)
+        return self.read(run_blocks(blocks, tokens, self.grid_of(*size), self.config.window), size)

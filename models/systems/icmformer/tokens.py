@@ -42,9 +42,13 @@ class TokenNetwork(ClickNetwork):
         """Put pretrained weights into the backbone; see :meth:`TokenBackbone.load`."""
         self.backbone.load(source)
 
-    def grid(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Rows and columns of tokens of an image of the size (height, width)."""
-        return size[0] // self.config.patch, size[1] // self.config.patch
+    def grid(self, image: Tensor) -> tuple[int, int]:
+        """Rows and columns of tokens of an image ``[…, H, W]``."""
+        return self.grid_of(image.shape[-2], image.shape[-1])
+
+    def grid_of(self, height: int, width: int) -> tuple[int, int]:
+        """Rows and columns of tokens of so many pixels."""
+        return height // self.config.patch, width // self.config.patch
 
     def click_tokens(self, points: Tensor, previous: Tensor) -> Tensor:
         """Tokens ``[B, C, h, w]`` of points ``[B, P, 3]`` and the mask before, ``[B, 1, H, W]``."""
@@ -53,5 +57,5 @@ class TokenNetwork(ClickNetwork):
 
     def read(self, tokens: Tensor, size: tuple[int, int]) -> Tensor:
         """Logits ``[B, 1, H, W]`` of the given size from fused tokens ``[B, N, C]``."""
-        logits = self.head(self.norm(tokens).transpose(1, 2).unflatten(2, self.grid(size)))
+        logits = self.head(self.norm(tokens).transpose(1, 2).unflatten(2, self.grid_of(*size)))
         return F.interpolate(logits, size=size, mode="bilinear", align_corners=False)

@@ -113,8 +113,7 @@ class IcmformerPPNetwork(TokenNetwork):
         Returns:
             Logits ``[B, 1, H, W]``; the exemplars' own pixels are ruled out.
         """
-        size = (image.shape[-2], image.shape[-1])
-        grid = self.grid(size)
+        grid = self.grid(image)
         if not isinstance(exemplar, EncodedExemplar):
             exemplar = self.encode_exemplar(image, exemplar or no_exemplar(image))
         pixels = self.normalise(image)
@@ -128,7 +127,9 @@ class IcmformerPPNetwork(TokenNetwork):
         for block in self.cross:
             recall = block(recall, exemplar.tokens, guide)
         fused = self._fuse(exemplar.tokens, recall, grid)
-        return self.read(fused, size).masked_fill(exemplar.mask > 0.5, RULED_OUT)
+        return self.read(fused, (image.shape[-2], image.shape[-1])).masked_fill(
+            exemplar.mask > 0.5, RULED_OUT
+        )
 
     def _fuse(self, exemplar: Tensor, recall: Tensor, grid: tuple[int, int]) -> Tensor:
         exemplar = exemplar.expand(len(recall), -1, -1)
