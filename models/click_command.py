@@ -78,7 +78,7 @@ def select(scene: Scene, clicks: Sequence[Click], *, similar: bool) -> list[Inst
 
     if similar:
         if not isinstance(scene, GroupScene):
-            raise InputError("these weights select single objects only; add --single")
+            raise InputError("this system selects single objects only; give --single in place of --similar")
         answers = [scene.select_similar(click) for click in clicks]
     else:
         answers = [[found] if found else [] for found in scene.segment_each(clicks)]
@@ -161,14 +161,24 @@ def click(
     photo: Annotated[Path, typer.Argument(help="The photo.")],
     at: Annotated[list[str], typer.Option("--at", metavar="X,Y", help="A click in pixels; may be repeated.")],
     similar: Annotated[
-        bool, typer.Option("--similar/--single", help="All like the clicked objects, or only these.")
-    ] = True,
+        bool | None,
+        typer.Option(
+            "--similar/--single",
+            help="All like the clicked objects, where the system finds them (the default), or only these.",
+        ),
+    ] = None,
     remove: Annotated[bool, typer.Option("--remove", help="Also write the photo without them.")] = False,
     out: Annotated[
         Path | None, typer.Option(help="Folder to write to; PHOTO-selection when not given.")
     ] = None,
-    weights: Annotated[
-        str | None, typer.Option(help="Folder or hub id of other weights than the bundled ones.")
+    system: Annotated[
+        str | None,
+        typer.Option(
+            "--system",
+            "--weights",
+            metavar="NAME",
+            help="Another than the bundled SimpSON: a name (grabcut, …), or a folder or hub id of weights.",
+        ),
     ] = None,
 ) -> None:
     """Select the object under each click and all its siblings in a photo."""
@@ -179,13 +189,15 @@ def click(
 
     image = open_image(photo)
     check_inside(clicks, *image.shape[:2])
-    from models.selector import Selector
+    from models.loading import load_system
+    from toolkit.systems import GroupScene
 
-    selector = Selector.load(weights)
+    loaded = load_system(system)
     started = perf_counter()
-    scene = selector.encode(image)
+    scene = loaded.encode(image)
     encoded = perf_counter()
-    selection = select(scene, clicks, similar=similar)
+    asked = isinstance(scene, GroupScene) if similar is None else similar
+    selection = select(scene, clicks, similar=asked)
     selected = perf_counter()
     folder = out if out is not None else Path(f"{photo.stem}-selection")
     files = write_selection(folder, photo.name, image, selection, clicks, remove=remove)

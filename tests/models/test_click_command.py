@@ -32,6 +32,8 @@ def photo(tmp_path: Path, image: np.ndarray, monkeypatch: pytest.MonkeyPatch) ->
     """A photo on disk, and the flood-fill system in the place of the trained one."""
 
     class Selector:
+        name = "simpson"
+
         @classmethod
         def load(cls, source: str | None = None) -> FloodFillSystem:
             return FloodFillSystem()
@@ -71,6 +73,20 @@ def test_single_selects_only_the_clicked_objects(photo: Path) -> None:
     masks = selected_masks(Path("photo-selection/selection.json"))
     assert [(mask[20, 60], mask[60, 20]) for mask in masks] == [(True, False), (False, True)]
     assert not Path("photo-selection/cleaned.png").exists()
+
+
+def test_a_system_without_siblings_selects_the_clicked_object(
+    photo: Path, image: np.ndarray, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["click", str(photo), "--at", "60,20", "--system", "flood-fill", "--out", "out"]) == 0
+    assert "1 object selected" in capsys.readouterr().out
+    (mask,) = selected_masks(Path("out/selection.json"))
+    clicked = (image == RED).all(axis=2)
+    clicked[:, :40] = clicked[:, 80:] = False  # the other two red discs
+    assert not (mask & ~clicked).any()
+    assert mask.sum() > 0.7 * clicked.sum()  # flood fill smooths, and leaves the rim out
+    assert run(["click", str(photo), "--at", "60,20", "--system", "flood-fill", "--similar"]) == 2
+    assert "selects single objects only" in capsys.readouterr().err
 
 
 def test_several_clicks_select_several_groups_each_object_once(image: np.ndarray) -> None:
