@@ -20,7 +20,7 @@ class TokenNetwork(ClickNetwork):
         blocks: Of the backbone.
     """
 
-    config_class = IcmformerConfig
+    config_class: type[IcmformerConfig] = IcmformerConfig
     config: IcmformerConfig
     backbone: TokenBackbone  # type: ignore[assignment]  # one map of tokens, not the four of a Backbone
 
