@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from pydantic import BaseModel
+from torch import Tensor
 
 from models.systems.clicking.config import ClickConfig
 from models.systems.clicking.network import ClickNetwork
@@ -28,12 +29,16 @@ class Work:
     run: Callable[[], Any]
 
 
+def blank_click(side: int) -> tuple[Tensor, Tensor, Tensor]:
+    """A black photo ``[1, 3, side, side]``, a point ``[1, 1, 3]``, an empty mask ``[1, 1, side, side]``."""
+    return torch.zeros(1, 3, side, side), torch.zeros(1, 1, 3), torch.zeros(1, 1, side, side)
+
+
 def one_pass(network: ClickNetwork) -> list[Work]:
     """The work of one click on a square input of the configured size."""
     side = network.config.input_size
     side += -side % 32
-    image, points = torch.zeros(1, 3, side, side), torch.zeros(1, 1, 3)
-    previous = torch.zeros(1, 1, side, side)
+    image, points, previous = blank_click(side)
     return [Work(f"one click, {side} × {side} px", lambda: network(image, points, previous))]
 
 

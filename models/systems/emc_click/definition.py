@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from models.systems.clicking.definition import Work
+from models.systems.clicking.definition import Work, blank_click
 from models.systems.emc_click.correction import STRIDE
 from models.systems.emc_click.network import EmcClickNetwork
 
@@ -52,8 +52,8 @@ PUBLISHED: Mapping[str, str] = {  # a plain dict: loader workers get the definit
 
 def works(network: EmcClickNetwork) -> list[Work]:
     """The work of the first click, and of each later one."""
-    image, points = torch.zeros(1, 3, SIDE, SIDE), torch.zeros(1, 2, 3)
-    previous = torch.zeros(1, 1, SIDE, SIDE)
+    image, point, previous = blank_click(SIDE)
+    points = point.expand(-1, 2, -1)  # an annotator's second click
     features = torch.zeros(1, network.config.correction_channels, SIDE // STRIDE, SIDE // STRIDE)
     return [
         Work(f"the first click, {SIDE} × {SIDE} px", lambda: network(image, points, previous)),

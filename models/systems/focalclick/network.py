@@ -13,7 +13,7 @@ from models.backbones.compact import conv_norm
 from models.backbones.widening import widen_input
 from models.roi_align import roi_align
 from models.systems.clicking.decoding import MlpDecoder, SumDecoder
-from models.systems.clicking.definition import Work
+from models.systems.clicking.definition import Work, blank_click
 from models.systems.clicking.network import ClickNetwork
 from models.systems.focalclick.config import FocalConfig
 from models.systems.ritm.ocr import OcrHead
@@ -157,8 +157,8 @@ class FocalNetwork(ClickNetwork):
 def focal_works(network: FocalNetwork) -> list[Work]:
     """A whole click, and the refiner alone."""
     side, focus = network.config.input_size, network.config.focus_size
-    image, points = torch.zeros(1, 3, side, side), torch.zeros(1, 1, 3)
-    previous, pixels = torch.zeros(1, 1, side, side), torch.zeros(1, 3, focus, focus)
+    image, points, previous = blank_click(side)
+    pixels = torch.zeros(1, 3, focus, focus)
     box = torch.zeros(1, 4)
     features = torch.zeros(1, network.refiner.known[0][0].in_channels, side // 4, side // 4)  # type: ignore[index, union-attr]
     known = FocalOutput(torch.zeros(1, 1, side, side), features, None)

@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 import torch
 
-from models.systems.clicking.definition import SystemDefinition, Work
+from models.systems.clicking.definition import SystemDefinition, Work, blank_click
 from models.systems.icmformer.config import IcmformerConfig
 from models.systems.icmformer.network import IcmformerNetwork
 from models.systems.icmformer.stepper import IcmformerStepper
@@ -16,8 +16,7 @@ from models.systems.icmformer.stepper import IcmformerStepper
 def works(network: IcmformerNetwork) -> list[Work]:
     """One click in a new view, and in the view of the click before."""
     side = network.config.input_size
-    image, points = torch.zeros(1, 3, side, side), torch.zeros(1, 1, 3)
-    previous = torch.zeros(1, 1, side, side)
+    image, points, previous = blank_click(side)
     tokens = network.represent(image)
     return [
         Work(f"one click, {side} × {side} px", lambda: network(image, points, previous)),

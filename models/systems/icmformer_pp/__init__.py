@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 import torch
 
-from models.systems.clicking.definition import SystemDefinition, Work
+from models.systems.clicking.definition import SystemDefinition, Work, blank_click
 from models.systems.icmformer_pp.config import IcmformerPPConfig
 from models.systems.icmformer_pp.exemplar import ExemplarInput
 from models.systems.icmformer_pp.network import IcmformerPPNetwork
@@ -19,8 +19,7 @@ from models.systems.icmformer_pp.task import ExemplarSettings, RecallTask
 def works(network: IcmformerPPNetwork) -> list[Work]:
     """One click with an exemplar that is new, and with one that is encoded."""
     side = network.config.input_size
-    image, points = torch.zeros(1, 3, side, side), torch.zeros(1, 1, 3)
-    previous = torch.zeros(1, 1, side, side)
+    image, points, previous = blank_click(side)
     exemplar = ExemplarInput(previous, points, torch.zeros(1, 4))
     encoded = network.encode_exemplar(image, exemplar)
     return [
