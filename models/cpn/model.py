@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from models.cpn.config import ProposalConfig
+from models.cpn.heatmap_memory import HeatmapMemory
 from models.roi_align import roi_align
 
 HEATMAP_STRIDE = 4
@@ -28,17 +29,20 @@ class ProposalMemory:
         keys: Of each decoder layer, ``[1, heads, HW, C' / heads]``.
         values: The same.
         adapted: ``[C', H / 4, W / 4]``, what the aggregated query is correlated with.
+        heatmaps: The last answers.
     """
 
     features: list[Tensor]
     keys: list[Tensor]
     values: list[Tensor]
     adapted: Tensor
+    heatmaps: HeatmapMemory = field(default_factory=HeatmapMemory)
 
     @property
     def nbytes(self) -> int:
         """Memory that it holds beside the features, which are the scene's own."""
-        return sum(t.element_size() * t.nelement() for t in (*self.keys, *self.values, self.adapted))
+        own = sum(t.element_size() * t.nelement() for t in (*self.keys, *self.values, self.adapted))
+        return own + self.heatmaps.nbytes
 
 
 class ProposalModel(PreTrainedModel):
@@ -143,11 +147,8 @@ class ProposalModel(PreTrainedModel):
         k = self.config.query_size
         if not self.config.mask_queries:
             return masks.new_ones(len(masks), 1, k, k)
-        own = [
-            roi_align(mask[None], box[None], HEATMAP_STRIDE, k, sampling=4)
-            for mask, box in zip(masks, boxes, strict=True)
-        ]
-        coverage = torch.cat(own)  # [M, 1, k, k]
+        every = roi_align(masks, boxes, HEATMAP_STRIDE, k, sampling=4)  # [M, M, k, k]: in each box each mask
+        coverage = every.diagonal().permute(2, 0, 1)[:, None]  # [M, 1, k, k]: in each box its own
         fullest = coverage.amax((1, 2, 3), keepdim=True)
         return (coverage >= torch.minimum(fullest, torch.tensor(0.5, device=masks.device))).to(masks.dtype)
 
@@ -157,7 +158,15 @@ class ProposalModel(PreTrainedModel):
         return torch.stack([self.heatmap(*item) for item in zip(memories, masks, boxes, strict=True)])
 
     def heatmap(self, memory: ProposalMemory, masks: Tensor, boxes: Tensor) -> Tensor:
-        """Heatmap logits ``[H / 4, W / 4]`` for exemplars of one group; arguments as for :meth:`queries`."""
+        """Heatmap logits ``[H / 4, W / 4]`` for exemplars of one group; arguments as for :meth:`queries`.
+
+        Without gradients the memory keeps the last answers, which are then not to be written to.
+        """
+        if torch.is_grad_enabled():
+            return self._computed(memory, masks, boxes)
+        return memory.heatmaps.get(masks, boxes, lambda: self._computed(memory, masks, boxes))
+
+    def _computed(self, memory: ProposalMemory, masks: Tensor, boxes: Tensor) -> Tensor:
         x = self.queries(memory, masks, boxes)
         for layer, keys, values in zip(self.decoders, memory.keys, memory.values, strict=True):
             x = decode(layer, x, keys, values)

@@ -122,6 +122,36 @@ def test_a_memory_knows_its_weight() -> None:
     assert memory.nbytes == 4 * (keys_and_values + CHANNELS * cells)
 
 
+def test_the_same_exemplars_are_asked_about_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = random_cpn()
+    memory, masks = network.remember(pyramid())[0], filled()
+    empty, calls = memory.nbytes, []
+    monkeypatch.setattr(
+        network, "queries", lambda *given: calls.append(1) or type(network).queries(network, *given)
+    )
+    first = network.heatmap(memory, masks, BOXES)
+    assert torch.equal(network.heatmap(memory, masks.clone(), BOXES.clone()), first)
+    assert len(calls) == 1
+    assert memory.nbytes == empty + 4 * HEIGHT * WIDTH // 16
+    # another box, another mask, fewer of them, another scene: each is a question of its own
+    moved, thinned = BOXES + torch.tensor([0.0, 0.0, 0.0, 1.0]), masks.clone()
+    thinned[0, 4, 4] = 0.75
+    network.heatmap(memory, masks, moved)
+    network.heatmap(memory, thinned, BOXES)
+    network.heatmap(memory, masks[:1], BOXES[:1])
+    assert not torch.equal(network.heatmap(network.remember(pyramid(seed=1))[0], masks, BOXES), first)
+    assert len(calls) == 5
+
+
+def test_training_never_gets_a_remembered_heatmap() -> None:
+    network = random_cpn()
+    memory = network.remember(pyramid())[0]
+    network.heatmap(memory, filled(), BOXES)
+    with torch.enable_grad():
+        heatmap = network.heatmap(memory, filled(), BOXES)
+    assert heatmap.requires_grad
+
+
 def test_the_level_order_changes_nothing_else() -> None:
     usual, turned = random_cpn(), random_cpn(level_order=(16, 8, 4))
     first, second = usual.state_dict(), turned.state_dict()
