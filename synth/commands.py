@@ -110,6 +110,7 @@ def build(
     from synth.build.workshop import Workshop
     from synth.progress import progress
     from synth.regions.cache import missing_regions
+    from synth.regions.noted import unmapped_labels
     from synth.regions.run import extract_regions
     from toolkit.report import Report
 
@@ -135,11 +136,10 @@ def build(
         todo = missing_regions(workshop.photos, workshop.photos_needed(), folder)
         if not todo:
             return
-        report = Report()
         extract_regions(
-            workshop.photos, todo, folder, report, model=model, device=device, batch=batch, ray=ray
+            workshop.photos, todo, folder, Report(), model=model, device=device, batch=batch, ray=ray
         )
-        if unmapped := report.facts.get("unmapped_labels"):
+        if unmapped := unmapped_labels(folder):  # the build's report lists them too
             labels = ", ".join(unmapped)
             typer.echo(f"labels of the model without a region, left unknown: {labels}", err=True)
 
@@ -221,7 +221,8 @@ def _settings(preset: str, path: Path | None, assignments: list[str]):
 
     found = find_preset(preset)
     settings = found.settings if path is None else settings_from_file(path, found.settings)
-    return override(settings, assignments), found.published
+    remark = {"remark": found.remark} if found.remark else {}
+    return override(settings, assignments), found.published | remark
 
 
 def _count(preset: str) -> int:

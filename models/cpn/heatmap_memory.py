@@ -54,5 +54,5 @@ class HeatmapMemory:
 def _digest(masks: Tensor, boxes: Tensor) -> bytes:
     digest = hashlib.blake2b(repr((masks.shape, masks.dtype, boxes.dtype)).encode())
     for part in (masks, boxes):
-        digest.update(part.detach().cpu().contiguous().numpy())
+        digest.update(part.detach().cpu().numpy().tobytes())
     return digest.digest()

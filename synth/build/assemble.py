@@ -9,6 +9,7 @@ from typing import Any
 from synth.build.job import Job
 from synth.build.journal import Journal, image_name
 from synth.build.workshop import Workshop
+from synth.regions.noted import noted_extractors, unmapped_labels
 from toolkit.drawing import contact_sheet, draw_overlay
 from toolkit.errors import InputError
 from toolkit.image import save_image
@@ -21,7 +22,7 @@ PREVIEW = "preview.jpg"
 PREVIEWED = 40
 
 
-def assemble(root: Path, job: Job, workshop: Workshop, journal: Journal, published: dict[str, int]) -> Split:
+def assemble(root: Path, job: Job, workshop: Workshop, journal: Journal, published: dict[str, Any]) -> Split:
     """Write `annotations.json`, `card.yaml` and `report.json` of a finished build.
 
     Args:
@@ -35,6 +36,8 @@ def assemble(root: Path, job: Job, workshop: Workshop, journal: Journal, publish
         InputError: not a single image could be made.
     """
     totals, facts = _Totals(), {"command": "synth build", "seed": job.seed, "wanted": job.count}
+    if job.regions is not None and (found := noted_extractors(Path(job.regions))):
+        facts |= {"region_extractors": sorted(found), "unmapped_labels": unmapped_labels(Path(job.regions))}
     card = {"made_by": "declutter synth build", **workshop.identity()}
     writer = SplitWriter(
         root,
@@ -106,13 +109,14 @@ class _Totals:
             "donor_licences": _sorted(self.licences),
         }
 
-    def report(self, facts: dict[str, Any], published: dict[str, int], workshop: Workshop) -> Report:
+    def report(self, facts: dict[str, Any], published: dict[str, Any], workshop: Workshop) -> Report:
         every = self.real + self.pasted
         refused = Counter({} if workshop.bank is None else workshop.index.refused)
         report = Report(
             **facts,
             made=self.images,
-            instances_per_image=round(every / self.images, 2) if self.images else None,
+            instances_per_image=self._per_image(every),
+            pasted_per_image=self._per_image(self.pasted),
             **self.card(),
             left_out=_sorted(self.left_out),
             donors=0 if workshop.bank is None else len(workshop.index),
@@ -123,6 +127,9 @@ class _Totals:
         for (item, reason), times in sorted(self.skipped.items()):
             report.add_skipped(item, reason if times == 1 else f"{reason} ({times} times)")
         return report
+
+    def _per_image(self, count: int) -> float | None:
+        return round(count / self.images, 2) if self.images else None
 
     def main_reason(self) -> str:
         reasons = Counter(reason for _, reason in self.skipped)

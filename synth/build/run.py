@@ -25,7 +25,7 @@ def build(
     engine: Engine,
     *,
     preview: bool = False,
-    published: dict[str, int] | None = None,
+    published: dict[str, Any] | None = None,
     prepare: Callable[[Workshop], None] = lambda workshop: None,
     on_start: Callable[[int, int], None] = lambda done, total: None,
     on_image: Callable[[Made], None] = lambda made: None,

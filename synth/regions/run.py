@@ -7,6 +7,7 @@ from pathlib import Path
 
 from synth.progress import progress
 from synth.regions.cache import extract_missing, run_here, run_on_ray
+from synth.regions.noted import note_extractor
 from toolkit.report import Report
 from toolkit.split import ImageRecord, Split
 
@@ -55,6 +56,7 @@ def extract_regions(
         "labels": extractor.table(),
         "unmapped_labels": extractor.unmapped,
     }
+    note_extractor(folder, extractor.source, extractor.table(), extractor.unmapped)
     with progress("finding regions", "photos") as (start, advance):
         start(0, len(records))
 

@@ -6,9 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
+from synth.regions.noted import note_extractor, unmapped_labels
 from tests.helpers.mask2former import write_tiny_mask2former
 from tests.helpers.scenes import write_donors, write_photos
 from toolkit.cli import run
+from toolkit.errors import InputError
 from toolkit.image import open_image
 from toolkit.split import read_split
 
@@ -45,9 +47,12 @@ def test_the_preset_s_figures_stand_beside_ours(sources, tmp_path):
     out = tmp_path / "split"
     assert build(sources, out, "--preset", "paper-val", "--count", "2") == 0
     report = json.loads((out / "report.json").read_text())
-    assert report["published"] == {"photos": 531, "images": 1188, "instances": 10980}
+    published = report["published"]
+    assert "pasted_per_image" in published.pop("remark")
+    assert published == {"photos": 531, "images": 1188, "instances": 10980}
     assert list(report["blends"]) == ["feather"]
     pasted = [a for a in read_split(out).annotations if a.origin["kind"] == "pasted"]
+    assert report["pasted_per_image"] == len(pasted) / 2
     assert {(a.origin["scale"], a.origin["angle"], a.origin["flip"]) for a in pasted} == {(1.0, 0.0, False)}
 
 
@@ -77,7 +82,7 @@ def test_another_build_in_the_same_folder_is_refused(sources, tmp_path, capsys):
 
 def test_photos_without_regions_get_them_first(sources, tmp_path):
     photos = write_photos(tmp_path / "photos", count=2, regions=False)
-    model = write_tiny_mask2former(tmp_path / "model", ("road", "wall", "wall-brick", "floor"))
+    model = write_tiny_mask2former(tmp_path / "model", ("road", "blob", "wall-brick", "floor"))
     out = tmp_path / "split"
     more = [
         "--count",
@@ -90,8 +95,28 @@ def test_photos_without_regions_get_them_first(sources, tmp_path):
         "objects.area_ratio=[0.0001, 0.5]",
     ]
     assert build((str(photos), sources[1]), out, *more) == 0
-    assert sorted(path.name for path in (photos / "regions").iterdir()) == ["photo0.png", "photo1.png"]
+    assert sorted(path.name for path in (photos / "regions").glob("*.png")) == ["photo0.png", "photo1.png"]
     assert len(read_split(out)) == 2
+    report = json.loads((out / "report.json").read_text())
+    assert (report["region_extractors"], report["unmapped_labels"]) == ([str(model)], ["blob"])
+    # another build, for which all maps are made: it still says what they do not know
+    again = tmp_path / "again"
+    assert build((str(photos), sources[1]), again, *more) == 0
+    assert json.loads((again / "report.json").read_text())["unmapped_labels"] == ["blob"]
+
+
+def test_given_regions_come_from_no_extractor(sources, tmp_path):
+    assert build(sources, tmp_path / "split", "--count", "1") == 0
+    assert "unmapped_labels" not in json.loads((tmp_path / "split" / "report.json").read_text())
+
+
+def test_a_damaged_note_of_the_extractors_is_named(tmp_path):
+    note_extractor(tmp_path, "one", {"road": "ground", "blob": "unknown"}, ["blob"])
+    note_extractor(tmp_path, "another", {"foam": "unknown", "blob": "unknown"}, ["foam", "blob"])
+    assert unmapped_labels(tmp_path) == ["blob", "foam"]
+    (tmp_path / "extractors.json").write_text("[")
+    with pytest.raises(InputError, match=r"extractors\.json"):
+        unmapped_labels(tmp_path)
 
 
 def test_without_regions_and_without_a_model_the_build_says_what_is_missing(
