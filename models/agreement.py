@@ -8,7 +8,7 @@ the answer is the proposal whose expected IoU with that truth is the largest.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import cv2
@@ -87,6 +87,29 @@ class PlacedObject:
         values[:, (columns < 0) | (columns >= found.logits.shape[1])] = OUTSIDE
         return values
 
+    @property
+    def side(self) -> float:
+        """The larger side of its box, pixels of the photo."""
+        x1, y1, x2, y2 = self.box
+        return max(x2 - x1, y2 - y1)
+
+    def at_scale(self, scale: float) -> PlacedObject:
+        """The same object on the cells of another copy of the photo."""
+        if scale == self.scale:
+            return self
+        found, factor = self.found, scale / self.scale
+        height, width = found.logits.shape
+        top, left = int(found.top * factor) - 1, int(found.left * factor) - 1
+        rows = int(np.ceil((found.top + height) * factor)) + 1 - top
+        columns = int(np.ceil((found.left + width) * factor)) + 1 - left
+        step = MASK_STRIDE / scale  # pixels of the photo per cell
+        x, y = (left * MASK_STRIDE + CELL_PLACE) / scale, (top * MASK_STRIDE + CELL_PLACE) / scale
+        logits = self.values(x, y, (step, step), (rows, columns))
+        down, right = max(-top, 0), max(-left, 0)  # no cell lies beyond the photo's first ones
+        clicks = tuple((x * factor, y * factor) for x, y in found.clicks)
+        moved = replace(found, logits=logits[down:, right:], top=top + down, left=left + right, clicks=clicks)
+        return PlacedObject(moved, scale)
+
     def holds(self, x: float, y: float) -> bool:
         """Whether the mask holds a point of the photo, pixels."""
         return self.found.value_at(x * self.scale, y * self.scale) > 0
@@ -106,6 +129,14 @@ def overlaps(items: Sequence[PlacedObject], others: Sequence[PlacedObject]) -> n
                 common = float((small.own_samples & large.samples(small.box)).mean()) * _area(small.box)
                 result[i, j] = common / max(small.area + large.area - common, common, 1e-9)
     return result
+
+
+def overlaps_of_smaller(item: PlacedObject, others: Sequence[PlacedObject]) -> np.ndarray:
+    """For each other object, the part of the smaller of the two that lies in the other one, ``[M]``, 0–1."""
+    iou = overlaps([item], others)[0]
+    areas = np.array([other.area for other in others])
+    common = iou / (1 + iou) * (areas + item.area)  # IoU = common / (sum - common)
+    return common / np.maximum(np.minimum(areas, item.area), 1e-9)
 
 
 def most_agreed(

@@ -23,6 +23,8 @@ class SelectionConfig:
         verify: Whether PVM judges what was proposed.
         similarity: Lowest similarity of what PVM lets pass (section 3.3: 0.5).
         overlap: Two masks of which the smaller lies in the other by more than this part are one object.
+        zoom_in: Whether what comes out small in a large photo is looked at again in a crop
+            (:mod:`models.zoom_in`); no part of the paper.
     """
 
     rounds: int = 5
@@ -34,6 +36,7 @@ class SelectionConfig:
     verify: bool = True
     similarity: float = 0.5
     overlap: float = 0.5
+    zoom_in: bool = True
 
 
 @dataclass(frozen=True)

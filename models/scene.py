@@ -7,12 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from models.agreement import PlacedObject, most_agreed
+from models.agreement import PlacedObject, most_agreed, overlaps_of_smaller
 from models.ids import SelectionConfig
 from models.one_click.finder import FoundObject
 from models.proposing import grid_points, group_by_similarity, without_duplicates
 from models.several_clicks import ClickProposals, object_of_clicks
 from models.view import PhotoView, SelectionModels
+from models.zoom_in import look_closer, smallest_side, zoom_scale
 from toolkit.clicks import Click
 from toolkit.errors import InputError, UnsupportedSystem
 from toolkit.masks import mask_box
@@ -31,17 +32,27 @@ class PhotoScene:
     Attributes:
         height: Of the photo, pixels.
         width: Of the photo, pixels.
+        photo: Its pixels, uint8 ``[H, W, 3]``, for :mod:`models.zoom_in`; None where no crop shows anything
+            that the views do not.
     """
 
-    def __init__(self, models: SelectionModels, views: Sequence[PhotoView], size: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        models: SelectionModels,
+        views: Sequence[PhotoView],
+        size: tuple[int, int],
+        photo: np.ndarray | None = None,
+    ) -> None:
         self._models = models
         self.views = tuple(views)
         self.height, self.width = size
+        self.photo = photo
 
     @property
     def nbytes(self) -> int:
         """Memory that the scene holds, in bytes."""
-        return sum(view.nbytes for view in self.views)
+        own = 0 if self.photo is None else self.photo.nbytes
+        return own + sum(view.nbytes for view in self.views)
 
     def prepare(self) -> None:
         """Compute now what the first selection would otherwise; for a photo that was encoded ahead."""
@@ -81,18 +92,26 @@ class PhotoScene:
         chosen = self._answer([click, *(replace(negative, positive=False) for negative in negatives)])
         if chosen is None:
             return []
-        view, initial = self._view_of(chosen), chosen.found
+        settings, view = config or self._models.config, self._view_of(chosen)
         avoid = [self._point(c, view) for c in negatives]
-        accepted = view.select(initial, avoid, config or self._models.config)
-        instances = []
-        for index, item in enumerate(accepted):
-            own = click if index == 0 else self._click(item.item, view)
-            score = item.item.score if index == 0 else item.confidence
-            placed = PlacedObject(item.item, view.scale)
-            instances.append(self._instance(placed, own, group=0, score=score))
-        if instances[0] is None:
+        accepted = view.select(chosen.at_scale(view.scale).found, avoid, settings)
+        siblings = [PlacedObject(item.item, view.scale) for item in accepted[1:]]
+        clicks = [self._click(item.found, view) for item in siblings]
+        if settings.zoom_in:
+            siblings = self._looked_closer(clicks, siblings)
+        first = self._instance(chosen, click, group=0, score=chosen.found.score)
+        if first is None:
             return []
-        return [i for i in instances if i is not None]
+        kept, instances = [chosen], [first]
+        for sibling, own, item in zip(siblings, clicks, accepted[1:], strict=True):
+            # two that differed in the view may turn out to be one object in their crops
+            if sibling.scale != view.scale and overlaps_of_smaller(sibling, kept).max() > settings.overlap:
+                continue
+            instance = self._instance(sibling, own, group=0, score=item.confidence)
+            if instance is not None:
+                kept.append(sibling)
+                instances.append(instance)
+        return instances
 
     def propose_clicks(self, click: Click, limit: int = 100) -> list[tuple[Click, float]]:
         """CPN's clicks on what is like the clicked object, with confidences; none is too low.
@@ -111,7 +130,7 @@ class PhotoScene:
         if chosen is None:
             return []
         view = self._view_of(chosen)
-        proposals = view.propose(chosen.found, self._models.config.single_window, limit)
+        proposals = view.propose(chosen.at_scale(view.scale).found, self._models.config.single_window, limit)
         return [(self._click_at(p.x, p.y, view), p.confidence) for p in proposals]
 
     def similarities(self, clicks: Sequence[Click]) -> np.ndarray:
@@ -134,7 +153,9 @@ class PhotoScene:
             found = view.find([[self._point(click, view)] for click in clicks])
             items = {i: item for i, item in enumerate(found) if item is not None}
             for i in rows:
-                items[i] = chosen[i].found  # type: ignore[union-attr]  # rows are those where it is not None
+                own = chosen[i]
+                if own is not None:  # never None: rows are those where it is not
+                    items[i] = own.at_scale(view.scale).found
             places = {index: place for place, index in enumerate(items)}
             alike = view.similarities(list(items.values()))  # [M, M]
             result[np.ix_(rows, list(items))] = alike[[places[i] for i in rows]]
@@ -183,7 +204,7 @@ class PhotoScene:
             view.candidates([[self._point(c, view) for c in group] for group in groups])
             for view in self.views
         ]
-        return [
+        proposals = [
             [
                 PlacedObject(item, view.scale)
                 for view, items in zip(self.views, own, strict=True)
@@ -191,10 +212,34 @@ class PhotoScene:
             ]
             for own in zip(*per_view, strict=True)
         ]
+        single = [index for index, group in enumerate(groups) if len(group) == 1]
+        if self.photo is None or not self._models.config.zoom_in or not single:
+            return proposals
+        sides = [smallest_side(proposals[index]) for index in single]
+        closer = self._closer([groups[index][0] for index in single], sides)
+        for index, items in zip(single, closer, strict=True):
+            proposals[index] = [*proposals[index], *items]
+        return proposals
+
+    def _closer(self, clicks: Sequence[Click], sides: Sequence[float]) -> list[list[PlacedObject]]:
+        """What crops propose for clicks on objects of some sides (pixels), where those are small."""
+        if self.photo is None:
+            return [[] for _ in clicks]
+        finest = max(view.scale for view in self.views)
+        scales = [zoom_scale(side, finest) for side in sides]
+        return look_closer(self._models.finder, self.photo, _points(clicks), scales)
+
+    def _looked_closer(self, clicks: Sequence[Click], found: Sequence[PlacedObject]) -> list[PlacedObject]:
+        """Objects as their crops show them, where those show one."""
+        answers = []
+        for item, closer in zip(found, self._closer(clicks, [i.side for i in found]), strict=True):
+            agreed = _most_agreed_of([item, *closer])
+            answers.append(item if agreed is None else agreed)
+        return answers
 
     def _agreed(self, groups: Sequence[Sequence[Click]]) -> list[PlacedObject | None]:
         """For each group of clicks the proposal that agrees best with the others."""
-        return [most_agreed(items, items, [item.vote for item in items]) for items in self._proposals(groups)]
+        return [_most_agreed_of(items) for items in self._proposals(groups)]
 
     def _answer(self, clicks: Sequence[Click]) -> PlacedObject | None:
         """The object of one or more positive clicks, without what negative ones are on."""
@@ -213,8 +258,8 @@ class PhotoScene:
         return object_of_clicks(own, proposals[-1] if together else ())
 
     def _view_of(self, placed: PlacedObject) -> PhotoView:
-        """The view that an object was found in."""
-        return next(view for view in self.views if view.scale == placed.scale)
+        """The view that an object was found in; the one of the nearest scale for what a crop showed."""
+        return min(self.views, key=lambda view: abs(view.scale - placed.scale))
 
     def _point(self, click: Click, view: PhotoView) -> tuple[float, float]:
         if not (0 <= click.x < self.width and 0 <= click.y < self.height):

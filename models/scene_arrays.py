@@ -18,7 +18,7 @@ from models.one_click.finder import EncodedImage
 from models.scene import PhotoScene
 from models.view import PhotoView, SelectionModels
 
-FORMAT = 1  # goes up when the names or the meaning of the arrays change
+FORMAT = 2  # goes up when the names or the meaning of the arrays change
 FREE_LOCATIONS = tuple(field.name for field in fields(FreeLocations))
 
 
@@ -29,6 +29,8 @@ def scene_arrays(scene: PhotoScene) -> dict[str, np.ndarray]:
         "size": np.array([scene.height, scene.width]),
         "scales": np.array([view.scale for view in scene.views]),
     }
+    if scene.photo is not None:
+        arrays["photo"] = scene.photo
     for number, view in enumerate(scene.views):
         arrays |= {f"view{number}.{name}": array for name, array in _view_arrays(view).items()}
     return arrays
@@ -49,7 +51,8 @@ def scene_from_arrays(models: SelectionModels, arrays: Mapping[str, np.ndarray])
         prefix = f"view{number}."
         own = {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}
         views.append(_view(models, own, scale))
-    return PhotoScene(models, views, (height, width))
+    photo = np.ascontiguousarray(arrays["photo"]) if "photo" in arrays else None
+    return PhotoScene(models, views, (height, width), photo)
 
 
 def _view_arrays(view: PhotoView) -> dict[str, np.ndarray]:

@@ -21,6 +21,7 @@ from models.pvm import VerificationModel
 from models.scene import PhotoScene
 from models.variants import switches_of, with_network, with_settings, without_clicks
 from models.view import PhotoView, SelectionModels
+from models.zoom_in import LARGEST_SCALE, LEAST_GAIN
 from toolkit.errors import InputError
 
 # Longer sides, in pixels, of the copies of a photo that the network sees: the first shows large things whole,
@@ -125,7 +126,9 @@ class Selector:
         longer = max(height, width)
         scales = sorted({min(size / longer, LARGEST_ENLARGEMENT) for size in self.working_sizes})
         views = [self._view(image, scale) for scale in scales]
-        return PhotoScene(self.models, views, (height, width))
+        # a crop shows more than the finest view, or the photo's own pixels are not needed any more
+        kept = image.copy() if LEAST_GAIN * max(scales) <= LARGEST_SCALE else None
+        return PhotoScene(self.models, views, (height, width), kept)
 
     def _view(self, image: np.ndarray, scale: float) -> PhotoView:
         height, width = image.shape[:2]

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.agreement import PlacedObject, most_agreed, overlaps
+from models.agreement import PlacedObject, most_agreed, overlaps, overlaps_of_smaller
 from models.one_click.finder import FoundObject
 
 
@@ -64,3 +64,33 @@ def test_values_between_and_beyond_the_cells() -> None:
     np.testing.assert_allclose(values, expected, atol=0.05)
     assert item.holds(7.25, 5.25)
     assert not item.holds(3, 3)
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.0, 2.0])
+def test_an_object_on_the_cells_of_another_copy(scale: float) -> None:
+    # 32 × 48 pixels of the photo, from (16, 8): rows 2-9, columns 4-15 of cells of 4 pixels
+    logits = np.full((12, 16), -4.0, np.float32)
+    logits[2:10, 2:14] = 4.0
+    item = PlacedObject(FoundObject(logits, 0, 2, 0.5, ((40.0, 24.0),)), 1.0)
+    moved = item.at_scale(scale)
+    assert moved.found.clicks == ((40 * scale, 24 * scale),)
+    assert moved.scale == scale
+    assert moved.found.score == item.found.score
+    mask, own = (one.found.mask(64, 96, one.scale) for one in (moved, item))
+    assert own.sum() == 31 * 47  # where two cells meet, a pixel's centre lies on the edge itself
+    assert (mask & own).sum() / (mask | own).sum() > 0.9
+    assert moved.side == pytest.approx(48, abs=4 / scale)
+
+
+def test_an_object_in_the_corner_keeps_to_the_photo() -> None:
+    moved = rectangle(0, 0, 8, 8).at_scale(0.5)
+    assert (moved.found.top, moved.found.left) == (0, 0)
+    assert moved.holds(16, 16)
+
+
+def test_overlaps_of_the_smaller() -> None:
+    whole, half, moved, apart = (
+        rectangle(0, 0, 8, 8), rectangle(0, 0, 8, 4), rectangle(0, 4, 8, 8), rectangle(20, 20, 8, 8)
+    )  # fmt: skip
+    np.testing.assert_allclose(overlaps_of_smaller(whole, [half, moved, apart]), [1, 1 / 2, 0], atol=1e-6)
+    np.testing.assert_allclose(overlaps_of_smaller(half, [whole]), [1], atol=1e-6)
