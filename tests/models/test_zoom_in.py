@@ -131,7 +131,8 @@ def test_answers_of_a_crop_lie_where_the_crop_does(folder: Path, large: np.ndarr
     assert all(found[:2])
     # The same crop as a photo of its own gives the same masks, moved by the crop's corner.
     left, top = 372, 172  # 500 - 128 and 300 - 128, multiples of 4
-    alone = Selector(selector.models, (CROP,)).encode(large[top : top + CROP, left : left + CROP].copy())
+    plainly = Selector(selector.models, (CROP,)).with_selection(zoom_in=False)
+    alone = plainly.encode(large[top : top + CROP, left : left + CROP].copy())
     for point, items in zip(points[:2], found[:2], strict=True):
         own = alone._proposals([[Click(point[0] - left, point[1] - top)]])[0]
         assert len(own) == len(items)
