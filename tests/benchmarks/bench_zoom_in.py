@@ -3,7 +3,7 @@
     python -m tests.benchmarks.bench_zoom_in PHOTOS/val --limit 100
 
 gives the network smaller copies of the photos than the selector does by default, so that an ordinary photo
-stands to them as one of 12 megapixels stands to the default ones, and clicks the middle of every object, once
+stands to them as one of 2,048 pixels stands to the default ones, and clicks the middle of every object, once
 with crops of the photo's own resolution and once without.
 """
 
