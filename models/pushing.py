@@ -23,7 +23,7 @@ class Upload:
 
 
 def files_to_push(source: Path) -> list[Upload]:
-    """List what of a set of weights, or of one network's folder, is shared: configuration, weights, card.
+    """List what of a set of weights, or of one network's folder, is shared: all but what training left beside it.
 
     Args:
         source: Folder with the sub-folders ``one-click``, ``cpn``, ``pvm``, or a network's own folder.
@@ -45,6 +45,7 @@ def files_to_push(source: Path) -> list[Upload]:
             raise InputError(f"{folder}: {', '.join(missing)} missing{hint}")
         _check_config(folder / "config.json")
         found += [folder / name for name in NEEDED]
+        found += sorted(folder.glob("*.jpg"))  # pictures that the card shows
     if not single and (source / CARD).is_file():
         found.insert(0, source / CARD)
     return [Upload(path, path.relative_to(source).as_posix(), path.stat().st_size) for path in found]

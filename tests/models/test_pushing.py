@@ -41,6 +41,13 @@ def test_configuration_weights_and_card_are_sent(weights: Path) -> None:
     ]
 
 
+def test_the_cards_pictures_are_sent(weights: Path) -> None:
+    (weights / "cpn" / "failures.jpg").write_bytes(b"picture")
+    names = [upload.name for upload in files_to_push(weights)]
+    assert names.index("cpn/failures.jpg") == names.index("cpn/README.md") + 1
+    assert len(names) == 10
+
+
 def test_what_can_not_be_shared(weights: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no network there; expected config\.json, or folders one-click"):
         files_to_push(tmp_path)
