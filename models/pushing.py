@@ -23,7 +23,7 @@ class Upload:
 
 
 def files_to_push(source: Path) -> list[Upload]:
-    """List what of a set of weights, or of one network's folder, is shared: all but what training left beside it.
+    """List which files of a set of weights, or of one network's folder, are shared.
 
     Args:
         source: Folder with the sub-folders ``one-click``, ``cpn``, ``pvm``, or a network's own folder.
