@@ -112,6 +112,7 @@ def comparison_figures(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> d
         curves: by label, mean IoU and mean seconds so far, float [clicks] each.
     """
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
     figure = Figure(figsize=(11, 4.5), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
@@ -123,6 +124,9 @@ def comparison_figures(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> d
     left.set_xlabel("clicks")
     left.set_ylabel("mean IoU")
     right.set_xscale("log")
+    right.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    right.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    right.xaxis.set_minor_formatter(NullFormatter())
     right.set_xlabel("seconds of work per object, encoding included")
     left.set_ylim(0, 1.02)
     left.legend()
