@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from annotation.decoding import region_to_mask
+from annotation.existing import group_of
 from annotation.exporting import export_tasks
 from annotation.photo_sources import from_label_studio
 from tests.annotation.studio.conftest import ARTEFACTS, DISCS, HEIGHT, WIDTH
@@ -91,6 +92,10 @@ def test_one_click_accept_remove_one_submit_export(page, studio, tmp_path):
     assert len(result) == 5
     assert {one["type"] for one in result} == {"bitmasklabels"}
     assert all(0 < one["score"] <= 1 for one in result)
+    clicked = next(one for one in result if group_of(one) and not one.get("parentID"))
+    siblings = [one for one in result if one.get("parentID")]
+    assert [one["parentID"] for one in siblings] == [clicked["id"]] * 3  # the panel's tree is kept
+    assert {group_of(one) for one in siblings} == {group_of(clicked)}
     out = tmp_path / "split"
     source = from_label_studio(studio.client.url, studio.up.account.token)
     export_tasks(
