@@ -149,6 +149,12 @@ def most_agreed(
     return items[int(expected.argmax())]
 
 
+def agreement(items: Sequence[PlacedObject]) -> float:
+    """How far a click's proposals agree on one of them: its expected IoU with the truth, 0–1; 0 of none."""
+    votes = np.array([item.vote for item in items])
+    return float((overlaps(items, items) @ votes).max() / votes.sum()) if votes.sum() > 0 else 0.0
+
+
 def _area(box: tuple[float, float, float, float]) -> float:
     return (box[2] - box[0]) * (box[3] - box[1])
 

@@ -7,14 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from models.agreement import PlacedObject, most_agreed, overlaps_of_smaller
+from models.agreement import PlacedObject, agreement, most_agreed, overlaps_of_smaller
 from models.ids import SelectionConfig
 from models.one_click.finder import FoundObject
 from models.proposing import grid_points, group_by_similarity, without_duplicates
 from models.several_clicks import ClickProposals, object_of_clicks
 from models.view import PhotoView, SelectionModels
 from models.zoom_in import look_closer, smallest_side, zoom_scale
-from toolkit.clicks import Click
+from toolkit.clicks import Click, center_click
 from toolkit.errors import InputError, UnsupportedSystem
 from toolkit.masks import mask_box
 from toolkit.selection import Instance
@@ -161,14 +161,18 @@ class PhotoScene:
             result[np.ix_(rows, list(items))] = alike[[places[i] for i in rows]]
         return result
 
-    def propose(self, spacing: int = 48, least_score: float = 0.3, limit: int = 200) -> list[Instance]:
+    def propose(self, spacing: int = 48, least_score: float = 0.45, limit: int = 200) -> list[Instance]:
         """Everything worth asking about, with no click: similar objects share a group.
 
         A grid of clicks on every view, each object kept once, in the view surest of it; grouped by PVM.
+        1C-DSN answers a click on the background too, but what it makes of that changes from view to view. So
+        each object is clicked again, in its middle, and its score falls with the square of how far the
+        views disagree.
 
         Args:
             spacing: Of the grid, pixels of each view.
-            least_score: Objects below are left out.
+            least_score: Objects below are left out. On 40 photos of photos/val 43 % of those from 0.43 on were
+                annotated objects, and they were a quarter of all; from 0.53 on 65 %, a fifth.
             limit: Most objects.
 
         Returns:
@@ -181,16 +185,30 @@ class PhotoScene:
                 if item is not None and item.score >= least_score:
                     found.append((view, item))
         found.sort(key=lambda pair: -pair[1].score)
-        kept = without_duplicates([self._small_mask(view, item) for view, item in found], limit)
+        masks = [self._small_mask(view, item) for view, item in found]
+        kept = without_duplicates(masks, limit)
+        middles = [self._middle(masks[index]) for index in kept]
+        shares = [agreement(items) for items in self._proposals([[click] for click in middles])]
+        scores = {index: found[index][1].score * share**2 for index, share in zip(kept, shares, strict=True)}
+        kept = [index for index in kept if scores[index] >= least_score]
         grouped: list[tuple[Instance, int]] = []
         for number, view in enumerate(self.views):
-            own = [found[index][1] for index in kept if found[index][0] is view]
-            labels = group_by_similarity(view.similarities(own))
-            for item, label in zip(own, labels, strict=True):
-                instance = self._instance(PlacedObject(item, view.scale), self._click(item, view))
+            own = [index for index in kept if found[index][0] is view]
+            items = [found[index][1] for index in own]
+            labels = group_by_similarity(view.similarities(items))
+            for index, item, label in zip(own, items, labels, strict=True):
+                placed = PlacedObject(item, view.scale)
+                instance = self._instance(placed, self._click(item, view), score=scores[index])
                 if instance is not None:
                     grouped.append((instance, number * limit + label))
         return _by_group(grouped)
+
+    def _middle(self, mask: np.ndarray) -> Click:
+        """A click in the middle of a mask that is a copy of the photo's size."""
+        x1, y1, x2, y2 = (int(side) for side in mask_box(mask))
+        click = center_click(mask[y1:y2, x1:x2])
+        height, width = mask.shape
+        return Click((click.x + x1) * self.width / width, (click.y + y1) * self.height / height)
 
     def _small_mask(self, view: PhotoView, found: FoundObject) -> np.ndarray:
         """A mask in a copy of the photo: hundreds of a large photo's own size would fill the memory."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.agreement import PlacedObject, most_agreed, overlaps, overlaps_of_smaller
+from models.agreement import PlacedObject, agreement, most_agreed, overlaps, overlaps_of_smaller
 from models.one_click.finder import FoundObject
 
 
@@ -94,3 +94,11 @@ def test_overlaps_of_the_smaller() -> None:
     )  # fmt: skip
     np.testing.assert_allclose(overlaps_of_smaller(whole, [half, moved, apart]), [1, 1 / 2, 0], atol=1e-6)
     np.testing.assert_allclose(overlaps_of_smaller(half, [whole]), [1], atol=1e-6)
+
+
+def test_how_far_proposals_agree() -> None:
+    whole, half = rectangle(0, 0, 8, 8), rectangle(0, 0, 8, 4)
+    assert agreement([whole]) == pytest.approx(1)
+    assert agreement([whole, half]) == pytest.approx(3 / 4)  # even votes: (1 + 1/2) / 2
+    assert agreement([whole, whole, half]) == pytest.approx(5 / 6)  # (1 + 1 + 1/2) / 3
+    assert agreement([]) == 0
