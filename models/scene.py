@@ -171,8 +171,8 @@ class PhotoScene:
 
         Args:
             spacing: Of the grid, pixels of each view.
-            least_score: Objects below are left out. On 40 photos of photos/val 43 % of those from 0.43 on were
-                annotated objects, and they were a quarter of all; from 0.53 on 65 %, a fifth.
+            least_score: Objects below are left out. On 40 photos of photos/val, 43 % of those from 0.43 on
+                were annotated objects, a quarter of all there are; from 0.53 on 65 %, a fifth.
             limit: Most objects.
 
         Returns:
