@@ -114,7 +114,7 @@ def comparison_figures(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> d
     from matplotlib.figure import Figure
     from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
-    figure = Figure(figsize=(11, 4.5), layout="constrained")
+    figure = Figure(figsize=(12.5, 4.5), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
     most = max(len(ious) for ious, _ in curves.values())
     for label, (ious, seconds) in curves.items():
@@ -129,7 +129,7 @@ def comparison_figures(curves: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> d
     right.xaxis.set_minor_formatter(NullFormatter())
     right.set_xlabel("seconds of work per object, encoding included")
     left.set_ylim(0, 1.02)
-    left.legend()
+    figure.legend(*left.get_legend_handles_labels(), loc="outside right center")  # curves fill the axes
     for axes in (left, right):
         axes.grid(alpha=0.3)
     return {"compare": figure}
