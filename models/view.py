@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -87,7 +87,7 @@ class PhotoView:
         steps = SelectionSteps(
             propose=lambda exemplars: self._propose(exemplars, config),
             segment=lambda points: self.find([[point] for point in points], avoid),
-            similarity=lambda items: self.similarity(initial, unlike, items),
+            similarity=self.similarity_to(initial, unlike),
             holds=lambda item, x, y: item.value_at(x, y) > 0,
             overlap=overlap_of_smaller,
             score=lambda item: item.score,
@@ -150,21 +150,39 @@ class PhotoView:
             embedded = [next(rest) if one is None else one for one in embedded]
         return torch.stack([one for one in embedded if one is not None])
 
-    @torch.no_grad()
-    def similarity(
-        self, initial: FoundObject, unlike: Sequence[FoundObject], items: Sequence[FoundObject]
-    ) -> list[float]:
-        """Similarity of items to the clicked object, 0–1; zero for what is more like an ``unlike`` one."""
-        network = self._models.verification
-        embedded = self.embed([initial, *unlike, *items]) if items else None
-        if network is None or embedded is None:
-            return [1.0] * len(items)
-        sources = embedded[1 + len(unlike) :]
-        alike = network.similarity(embedded[:1], sources)
-        if unlike:
-            nearer = alike > network.similarity(embedded[1 : 1 + len(unlike)], sources)
-            alike = alike.where(nearer, alike.new_zeros(()))
-        return alike.tolist()
+    def similarity_to(
+        self, initial: FoundObject, unlike: Sequence[FoundObject]
+    ) -> Callable[[Sequence[FoundObject]], list[float]]:
+        """What judges, in any number of rounds, how like the clicked object some objects are.
+
+        Args:
+            initial: The clicked object; embedded in the first round only.
+            unlike: Objects that must not be selected.
+
+        Returns:
+            From objects to similarities, 0–1; zero for what is more like an ``unlike`` one.
+        """
+        targets = [initial, *unlike]
+        remembered: list[Tensor] = []
+
+        @torch.no_grad()
+        def similarity(items: Sequence[FoundObject]) -> list[float]:
+            network = self._models.verification
+            if network is None or not items:
+                return [1.0] * len(items)
+            embedded = self.embed(items if remembered else [*targets, *items])
+            if embedded is None:  # never: there is a network
+                return [1.0] * len(items)
+            if not remembered:
+                remembered.append(embedded[: len(targets)])
+                embedded = embedded[len(targets) :]
+            alike = network.similarity(remembered[0][:1], embedded)
+            if unlike:
+                nearer = alike > network.similarity(remembered[0][1:], embedded)
+                alike = alike.where(nearer, alike.new_zeros(()))
+            return alike.tolist()
+
+        return similarity
 
     @torch.no_grad()
     def similarities(self, items: Sequence[FoundObject]) -> np.ndarray:

@@ -332,8 +332,24 @@ def test_what_is_more_like_a_negative_is_unlike() -> None:
         return found(logits)
 
     items = [at(0), at(1), at(3)]  # boxes from x = 0, 4, 12
-    assert view.similarity(at(0), [], items) == pytest.approx([1, 0.8, 0.4])
-    assert view.similarity(at(0), [at(2)], items) == pytest.approx([1, 0, 0])  # 4 lies between 0 and 8
-    assert view.similarity(at(0), [at(3), at(2)], items) == pytest.approx([1, 0, 0])
-    assert view.similarity(at(0), [at(3)], items) == pytest.approx([1, 0.8, 0])
-    assert scripted_scene(None).views[0].similarity(at(0), [], items) == [1, 1, 1]  # no PVM: all pass
+    assert view.similarity_to(at(0), [])(items) == pytest.approx([1, 0.8, 0.4])
+    assert view.similarity_to(at(0), [at(2)])(items) == pytest.approx([1, 0, 0])  # 4 lies between 0 and 8
+    assert view.similarity_to(at(0), [at(3), at(2)])(items) == pytest.approx([1, 0, 0])
+    assert view.similarity_to(at(0), [at(3)])(items) == pytest.approx([1, 0.8, 0])
+    assert scripted_scene(None).views[0].similarity_to(at(0), [])(items) == [1, 1, 1]  # no PVM: all pass
+
+
+def test_the_clicked_object_is_embedded_once() -> None:
+    class Counting(PlaceVerification):
+        embedded: list[int] = []  # noqa: RUF012
+
+        def __call__(self, columns: Tensor) -> Tensor:
+            self.embedded.append(len(columns))
+            return columns
+
+    (view,) = scripted_scene(None, verification=Counting()).views
+    items = [replace(found(np.ones((4, 4))), clicks=((x, 0.0),)) for x in (1.0, 2.0, 3.0)]
+    judge = view.similarity_to(items[0], [])
+    assert judge([]) == []
+    assert [*judge(items[1:2]), *judge(items[2:])] == [1, 1]
+    assert Counting.embedded == [2, 1]  # the clicked one with the first round's
