@@ -106,6 +106,10 @@ class PlacedObject:
         x, y = (left * MASK_STRIDE + CELL_PLACE) / scale, (top * MASK_STRIDE + CELL_PLACE) / scale
         logits = self.values(x, y, (step, step), (rows, columns))
         down, right = max(-top, 0), max(-left, 0)  # no cell lies beyond the photo's first ones
+        if not (logits[down:, right:] > 0).any():  # smaller than a cell: the one in its middle stands for it
+            x1, y1, x2, y2 = self.box
+            row, column = (int((low + high) / 2 / step) for low, high in ((y1, y2), (x1, x2)))
+            logits[row - top, column - left] = found.logits.max()
         clicks = tuple((x * factor, y * factor) for x, y in found.clicks)
         moved = replace(found, logits=logits[down:, right:], top=top + down, left=left + right, clicks=clicks)
         return PlacedObject(moved, scale)

@@ -98,7 +98,7 @@ class PhotoScene:
         siblings = [PlacedObject(item.item, view.scale) for item in accepted[1:]]
         clicks = [self._click(item.found, view) for item in siblings]
         if settings.zoom_in:
-            siblings = self._looked_closer(clicks, siblings)
+            siblings = self._looked_closer(clicks, siblings, negatives)
         first = self._instance(chosen, click, group=0, score=chosen.found.score)
         if first is None:
             return []
@@ -247,11 +247,14 @@ class PhotoScene:
         scales = [zoom_scale(side, finest) for side in sides]
         return look_closer(self._models.finder, self.photo, _points(clicks), scales)
 
-    def _looked_closer(self, clicks: Sequence[Click], found: Sequence[PlacedObject]) -> list[PlacedObject]:
-        """Objects as their crops show them, where those show one."""
+    def _looked_closer(
+        self, clicks: Sequence[Click], found: Sequence[PlacedObject], negatives: Sequence[Click]
+    ) -> list[PlacedObject]:
+        """Objects as their crops show them, where those show one that holds no negative click."""
         answers = []
         for item, closer in zip(found, self._closer(clicks, [i.side for i in found]), strict=True):
-            agreed = _most_agreed_of([item, *closer])
+            allowed = [i for i in closer if not any(i.holds(*point) for point in _points(negatives))]
+            agreed = _most_agreed_of([item, *allowed])
             answers.append(item if agreed is None else agreed)
         return answers
 

@@ -88,6 +88,15 @@ def test_an_object_in_the_corner_keeps_to_the_photo() -> None:
     assert moved.holds(16, 16)
 
 
+def test_an_object_smaller_than_a_cell_keeps_one() -> None:
+    logits = np.full((5, 5), -4.0, np.float32)
+    logits[2, 2] = 4.0  # 4 pixels of the photo, from (88, 48); cells of the copy have 40 pixels
+    moved = PlacedObject(FoundObject(logits, 10, 20, 0.5, ((90.0, 50.0),)), 1.0).at_scale(0.1)
+    rows, columns = (moved.found.logits > 0).nonzero()
+    assert (rows + moved.found.top).tolist() == [1]  # 50 / 40
+    assert (columns + moved.found.left).tolist() == [2]  # 90 / 40
+
+
 def test_overlaps_of_the_smaller() -> None:
     whole, half, moved, apart = (
         rectangle(0, 0, 8, 8), rectangle(0, 0, 8, 4), rectangle(0, 4, 8, 8), rectangle(20, 20, 8, 8)

@@ -189,3 +189,22 @@ def test_zoom_in_is_an_option_and_selections_keep_the_clicked_object(folder: Pat
     again = selector.scene_from_arrays(selector.scene_arrays(scene))
     assert again.photo is not None
     np.testing.assert_array_equal(again.photo, large)
+
+
+def test_crops_of_siblings_keep_off_negative_clicks(folder: Path, large: np.ndarray) -> None:
+    config = SelectionConfig(similarity=0.0, confidence=0.0, rounds=2, clicks_per_round=4)
+    scene = Selector.load(folder, device="cpu", working_sizes=(64,), config=config).encode(large)
+    clicks = [small_thing(scene)]
+    views = plain(scene)._proposals([clicks])[0][:1]
+    (closer,) = scene._closer(clicks, [views[0].side])
+    held = [c for item in closer for c in [Click(*middle(item))] if item.holds(c.x, c.y)]
+    for negative in held:
+        (answer,) = scene._looked_closer(clicks, views, [negative])
+        assert answer is views[0] or not answer.holds(negative.x, negative.y)
+    (free,) = scene._looked_closer(clicks, views, [])
+    assert any(free.holds(negative.x, negative.y) for negative in held)
+
+
+def middle(item: PlacedObject) -> tuple[float, float]:
+    x1, y1, x2, y2 = item.box
+    return (x1 + x2) / 2, (y1 + y2) / 2
