@@ -153,9 +153,9 @@ class ProposalModel(PreTrainedModel):
         return (coverage >= torch.minimum(fullest, torch.tensor(0.5, device=masks.device))).to(masks.dtype)
 
     def forward(self, pyramid: Sequence[Tensor], masks: Sequence[Tensor], boxes: Sequence[Tensor]) -> Tensor:
-        """Heatmap logits ``[B, H / 4, W / 4]``: :meth:`remember` and, for each image, :meth:`heatmap`."""
-        memories = self.remember(pyramid)
-        return torch.stack([self.heatmap(*item) for item in zip(memories, masks, boxes, strict=True)])
+        """Heatmap logits ``[B, H / 4, W / 4]``: what :meth:`remember` and :meth:`heatmap` give each image."""
+        memories = self.remember(pyramid)  # for this pass only, so no answer of theirs is worth keeping
+        return torch.stack([self._computed(*item) for item in zip(memories, masks, boxes, strict=True)])
 
     def heatmap(self, memory: ProposalMemory, masks: Tensor, boxes: Tensor) -> Tensor:
         """Heatmap logits ``[H / 4, W / 4]`` for exemplars of one group; arguments as for :meth:`queries`.
