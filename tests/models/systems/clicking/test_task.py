@@ -131,14 +131,14 @@ def test_four_pictures_are_learned(photos: Path) -> None:
     task.model.train()
     optimizer = torch.optim.AdamW(task.parameter_groups(), lr=1e-2, weight_decay=0.0)
     totals = []
-    for _ in range(80):
+    for _ in range(200):
         nothing = torch.zeros_like(batch.target)
         total = task.forward_losses(task.model, batch, batch.points, nothing)["total"]
         optimizer.zero_grad()
         total.backward()
         optimizer.step()
         totals.append(total.item())
-    assert totals[-1] < 0.5 * totals[0]
+    assert min(totals[-50:]) < 0.4 * totals[0], totals[::20]
 
 
 def test_the_weights_of_a_run_answer_clicks(photos: Path, tmp_path: Path) -> None:
