@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
-from accelerate.state import AcceleratorState, PartialState
+from accelerate.state import AcceleratorState
 from accelerate.utils import gather_object, reduce, send_to_device
 
 from toolkit.errors import InputError
@@ -188,11 +188,16 @@ def make_optimizer(groups: list[dict[str, Any]], schedule: Schedule) -> torch.op
 
 def make_accelerator(schedule: Schedule, **options: Any) -> Accelerator:
     """Return accelerate's view of the devices and processes at hand, in the schedule's precision."""
+    accelerator = _accelerator(schedule.mixed_precision, options)
+    precision = precision_for(schedule.mixed_precision, accelerator.device.type)
+    return accelerator if precision == schedule.mixed_precision else _accelerator(precision, options)
+
+
+def _accelerator(precision: str, options: Mapping[str, Any]) -> Accelerator:
     # accelerate keeps the first precision of a process for good; a second run may want another one.
     AcceleratorState._reset_state()
     # A step may leave a branch unused (no object in the batch): let DDP notice instead of waiting for it.
     handlers = [DistributedDataParallelKwargs(find_unused_parameters=True)]
-    precision = precision_for(schedule.mixed_precision, PartialState().device.type)
     return Accelerator(mixed_precision=precision, kwargs_handlers=handlers, **options)
 
 

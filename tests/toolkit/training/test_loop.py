@@ -206,6 +206,22 @@ def test_bf16_on_the_cpu_computes_in_bf16_and_learns(tmp_path: Path, monkeypatch
     assert losses[-1] < 0.5 * losses[0]
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU has bf16")
+def test_bf16_that_would_be_emulated_gives_way_to_float32(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Watching(TinyTask):
+        seen: torch.dtype | None = None
+
+        def losses(self, model, batch):
+            Watching.seen = torch.nn.functional.linear(batch["x"], model[0].weight).dtype
+            return super().losses(model, batch)
+
+    monkeypatch.setattr("toolkit.training.precision.computes_bf16", lambda: False)
+    fit(Watching(plain=True), tiny_schedule(mixed_precision="bf16", steps=2), tmp_path, resume=False)
+    assert Watching.seen == torch.float32
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="fp16 works on a GPU")
 def test_fp16_without_a_gpu_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="mixed_precision"):
