@@ -27,7 +27,8 @@ from toolkit.clicks import Click
         (150, 0.25, 0.5),  # 96 / 150 = 0.64
         (192, 0.25, None),  # 48 pixels in the view: not small
         (130, 0.4, None),  # 52 pixels in the view
-        (105, 0.45, 0.5**0.5),  # 96 / 105 = 0.91, rounded down; 1.57 times the view's scale
+        (105, 0.45, None),  # 96 / 105 = 0.91, rounded down to 0.71: 1.57 times the view's scale
+        (105, 0.35, 0.5**0.5),  # twice the view's scale
         (30, 1.0, 2.0),  # a crop that gains as much as it must
         (30, 1.5, None),  # 1.33 times the view's scale: not worth it
         (0, 0.25, None),
