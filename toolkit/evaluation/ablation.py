@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ _AP_AND_AR = {
 
 @dataclass(frozen=True)
 class Settings:
-    """What all rows share; see the protocols."""
+    """What all rows share, under the names that the protocols give it."""
 
     limit: int | None = None
     seed: int = 0
@@ -56,27 +56,11 @@ class Table:
 
 
 def _groups(split: Split, system: System, out: Path, settings: Settings) -> dict[str, Any]:
-    return run_groups(
-        split,
-        system,
-        out / "groups",
-        limit=settings.limit,
-        seed=settings.seed,
-        jitter=settings.jitter,
-        max_detections=settings.max_detections,
-    )
+    return run_groups(split, system, out / "groups", **asdict(settings))
 
 
 def _detection(split: Split, system: System, out: Path, settings: Settings) -> dict[str, Any]:
-    return run_detection(
-        split,
-        system,
-        out / "detection",
-        limit=settings.limit,
-        seed=settings.seed,
-        jitter=settings.jitter,
-        max_detections=settings.max_detections,
-    )
+    return run_detection(split, system, out / "detection", **asdict(settings))
 
 
 def _proposals(split: Split, system: System, out: Path, settings: Settings) -> dict[str, Any]:
