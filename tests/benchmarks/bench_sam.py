@@ -8,9 +8,7 @@ needs no trained ones.
 
 from __future__ import annotations
 
-import statistics
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from time import process_time
 
@@ -19,6 +17,7 @@ import torch
 from transformers import SamConfig, SamModel
 
 from models.selector import Selector
+from tests.benchmarks.bench_clicks import median_time
 from toolkit.clicks import Click
 
 SIDE = 1024  # pixels; SAM's own input size
@@ -38,16 +37,6 @@ class FirstClick:
         return self.ours / self.sam
 
 
-def measured(action: Callable[[], object], repeats: int) -> float:
-    """Median processor seconds of an action."""
-    seconds = []
-    for _ in range(repeats):
-        started = process_time()
-        action()
-        seconds.append(process_time() - started)
-    return statistics.median(seconds)
-
-
 @torch.no_grad()
 def measure(repeats: int = 3) -> FirstClick:
     """Measure both; the first run of each does not count."""
@@ -64,9 +53,10 @@ def measure(repeats: int = 3) -> FirstClick:
     def sam_click() -> None:
         sam(pixel_values=pixels, input_points=point, multimask_output=False)
 
-    our_click()
-    ours = measured(our_click, repeats)
-    return FirstClick(ours, measured(sam_click, max(repeats - 1, 1)))
+    return FirstClick(
+        ours=median_time(our_click, repeats, process_time),
+        sam=median_time(sam_click, max(repeats - 1, 1), process_time),
+    )
 
 
 def main() -> None:
