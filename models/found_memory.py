@@ -5,14 +5,13 @@ Whichever of some siblings is clicked, the click proposal network proposes much 
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from models.one_click.finder import FoundObject
+from models.recently_used import RecentlyUsed
 
 Point = tuple[float, float]
 MOST_POINTS = 1000  # a few kilobytes each
@@ -33,33 +32,23 @@ class FoundMemory:
     """
 
     def __init__(self, most: int = MOST_POINTS) -> None:
-        self._most = most
-        self._lock = threading.Lock()
-        self._known: OrderedDict[Point, Known] = OrderedDict()
+        self._known: RecentlyUsed[Point, Known] = RecentlyUsed(most)
 
     @property
     def nbytes(self) -> int:
         """Memory that the objects' masks and embeddings hold."""
-        with self._lock:
-            known = list(self._known.values())
+        known = self._known.values()
         masks = sum(one.found.logits.nbytes for one in known if one.found is not None)
         return masks + sum(one.embedding.nbytes for one in known if one.embedding is not None)
 
     def get(self, point: Point) -> Known | None:
         """What is known of a point."""
-        with self._lock:
-            known = self._known.get(point)
-            if known is not None:
-                self._known.move_to_end(point)
-            return known
+        return self._known.get(point)
 
     def keep(self, points: Iterable[Point], found: Iterable[FoundObject | None]) -> None:
         """Remember what lies under some points."""
-        with self._lock:
-            for point, item in zip(points, found, strict=True):
-                self._known[point] = Known(item)
-            while len(self._known) > self._most:
-                self._known.popitem(last=False)
+        for point, item in zip(points, found, strict=True):
+            self._known.keep(point, Known(item))
 
     def embeddings(self, items: Sequence[FoundObject]) -> list[Tensor | None]:
         """The embedding of each object, None where it was not computed yet."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import threading
-from collections import OrderedDict
 from collections.abc import Callable
 
 from torch import Tensor
+
+from models.recently_used import RecentlyUsed
 
 MOST_HEATMAPS = 8
 
@@ -19,15 +19,12 @@ class HeatmapMemory:
     """
 
     def __init__(self, most: int = MOST_HEATMAPS) -> None:
-        self._most = most
-        self._lock = threading.Lock()
-        self._known: OrderedDict[bytes, Tensor] = OrderedDict()
+        self._known: RecentlyUsed[bytes, Tensor] = RecentlyUsed(most)
 
     @property
     def nbytes(self) -> int:
         """Memory that the heatmaps hold."""
-        with self._lock:
-            return sum(one.element_size() * one.nelement() for one in self._known.values())
+        return sum(one.element_size() * one.nelement() for one in self._known.values())
 
     def get(self, masks: Tensor, boxes: Tensor, compute: Callable[[], Tensor]) -> Tensor:
         """The heatmap of some exemplars, computed when they are new.
@@ -38,17 +35,11 @@ class HeatmapMemory:
             compute: Asks the network.
         """
         key = _digest(masks, boxes)
-        with self._lock:
-            known = self._known.get(key)
-            if known is not None:
-                self._known.move_to_end(key)
-                return known
-        computed = compute()  # outside the lock: at worst two threads compute the same
-        with self._lock:
-            self._known[key] = computed
-            while len(self._known) > self._most:
-                self._known.popitem(last=False)
-        return computed
+        known = self._known.get(key)
+        if known is None:
+            known = compute()  # at worst two threads compute the same
+            self._known.keep(key, known)
+        return known
 
 
 def _digest(masks: Tensor, boxes: Tensor) -> bytes:
