@@ -98,21 +98,34 @@ class PlacedObject:
         if scale == self.scale:
             return self
         found, factor = self.found, scale / self.scale
-        height, width = found.logits.shape
-        top, left = int(found.top * factor) - 1, int(found.left * factor) - 1
-        rows = int(np.ceil((found.top + height) * factor)) + 1 - top
-        columns = int(np.ceil((found.left + width) * factor)) + 1 - left
-        step = MASK_STRIDE / scale  # pixels of the photo per cell
-        x, y = (left * MASK_STRIDE + CELL_PLACE) / scale, (top * MASK_STRIDE + CELL_PLACE) / scale
-        logits = self.values(x, y, (step, step), (rows, columns))
-        down, right = max(-top, 0), max(-left, 0)  # no cell lies beyond the photo's first ones
-        if not (logits[down:, right:] > 0).any():  # smaller than a cell: the one in its middle stands for it
+        top, left, bottom, right = self.window(scale)
+        top, left = max(top - 1, 0), max(left - 1, 0)  # no cell lies beyond the photo's first ones
+        logits = self.on_cells(scale, top, left, (bottom + 1 - top, right + 1 - left))
+        if not (logits > 0).any():  # smaller than a cell: the one in its middle stands for it
             x1, y1, x2, y2 = self.box
+            step = MASK_STRIDE / scale  # pixels of the photo per cell
             row, column = (int((low + high) / 2 / step) for low, high in ((y1, y2), (x1, x2)))
             logits[row - top, column - left] = found.logits.max()
         clicks = tuple((x * factor, y * factor) for x, y in found.clicks)
-        moved = replace(found, logits=logits[down:, right:], top=top + down, left=left + right, clicks=clicks)
-        return PlacedObject(moved, scale)
+        return PlacedObject(replace(found, logits=logits, top=top, left=left, clicks=clicks), scale)
+
+    def window(self, scale: float) -> tuple[int, int, int, int]:
+        """(top, left, bottom, right) of its window in cells of another copy of the photo."""
+        factor = scale / self.scale
+        height, width = self.found.logits.shape
+        top, left = self.found.top * factor, self.found.left * factor
+        return (
+            int(np.floor(top)),
+            int(np.floor(left)),
+            int(np.ceil(top + height * factor)),
+            int(np.ceil(left + width * factor)),
+        )
+
+    def on_cells(self, scale: float, top: int, left: int, shape: tuple[int, ...]) -> np.ndarray:
+        """Its logits at the places of another copy's cells from (top, left) on, ``[rows, columns]``."""
+        step = MASK_STRIDE / scale  # pixels of the photo per cell
+        x, y = (left * MASK_STRIDE + CELL_PLACE) / scale, (top * MASK_STRIDE + CELL_PLACE) / scale
+        return self.values(x, y, (step, step), (shape[0], shape[1]))
 
     def holds(self, x: float, y: float) -> bool:
         """Whether the mask holds a point of the photo, pixels."""
@@ -151,6 +164,11 @@ def most_agreed(
         return items[0] if items else None
     expected = overlaps(items, voters) @ np.asarray(votes)
     return items[int(expected.argmax())]
+
+
+def agreed(items: Sequence[PlacedObject]) -> PlacedObject | None:
+    """The proposal that agrees best with all of them; None of none."""
+    return most_agreed(items, items, [item.vote for item in items])
 
 
 def agreement(items: Sequence[PlacedObject]) -> float:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from models.agreement import PlacedObject, agreement, most_agreed, overlaps_of_smaller
+from models.agreement import PlacedObject, agreed, agreement, overlaps_of_smaller
 from models.ids import SelectionConfig
 from models.one_click.finder import FoundObject
 from models.proposing import grid_points, group_by_similarity, without_duplicates
@@ -147,18 +147,15 @@ class PhotoScene:
         chosen = self._agreed([[click] for click in clicks])
         result = np.full((len(clicks), len(clicks)), np.nan)
         for view in self.views:
-            rows = [i for i, item in enumerate(chosen) if item is not None and self._view_of(item) is view]
-            if not rows:
+            own = {i: x for i, x in enumerate(chosen) if x is not None and self._view_of(x) is view}
+            if not own:
                 continue
             found = view.find([[self._point(click, view)] for click in clicks])
             items = {i: item for i, item in enumerate(found) if item is not None}
-            for i in rows:
-                own = chosen[i]
-                if own is not None:  # never None: rows are those where it is not
-                    items[i] = own.at_scale(view.scale).found
+            items |= {i: item.at_scale(view.scale).found for i, item in own.items()}
             places = {index: place for place, index in enumerate(items)}
             alike = view.similarities(list(items.values()))  # [M, M]
-            result[np.ix_(rows, list(items))] = alike[[places[i] for i in rows]]
+            result[np.ix_(list(own), list(items))] = alike[[places[i] for i in own]]
         return result
 
     def propose(self, spacing: int = 48, least_score: float = 0.45, limit: int = 200) -> list[Instance]:
@@ -254,13 +251,12 @@ class PhotoScene:
         answers = []
         for item, closer in zip(found, self._closer(clicks, [i.side for i in found]), strict=True):
             allowed = [i for i in closer if not any(i.holds(*point) for point in _points(negatives))]
-            agreed = _most_agreed_of([item, *allowed])
-            answers.append(item if agreed is None else agreed)
+            answers.append(agreed([item, *allowed]) or item)
         return answers
 
     def _agreed(self, groups: Sequence[Sequence[Click]]) -> list[PlacedObject | None]:
         """For each group of clicks the proposal that agrees best with the others."""
-        return [_most_agreed_of(items) for items in self._proposals(groups)]
+        return [agreed(items) for items in self._proposals(groups)]
 
     def _answer(self, clicks: Sequence[Click]) -> PlacedObject | None:
         """The object of one or more positive clicks, without what negative ones are on."""
@@ -308,10 +304,6 @@ class PhotoScene:
         if not mask.any():
             return None
         return Instance(mask, mask_box(mask), placed.found.score if score is None else score, click, group)
-
-
-def _most_agreed_of(items: Sequence[PlacedObject]) -> PlacedObject | None:
-    return most_agreed(items, items, [item.vote for item in items])
 
 
 def _points(clicks: Sequence[Click]) -> list[tuple[float, float]]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from models.agreement import OUTSIDE, PlacedObject, most_agreed
+from models.agreement import OUTSIDE, PlacedObject, agreed
 from models.one_click.dynamic_masks import MASK_STRIDE
 from models.one_click.finder import CELL_PLACE, FoundObject
 
@@ -66,13 +66,13 @@ def _first_answer(proposals: Sequence[PlacedObject], avoid: Sequence[Point]) -> 
     free = [item for item in proposals if not any(item.holds(*point) for point in avoid)]
     best = max(item.vote for item in proposals)
     likely = free if free and max(item.vote for item in free) >= LEAST_VOTE * best else proposals
-    return most_agreed(likely, likely, [item.vote for item in likely])
+    return agreed(likely)
 
 
 def _grown(current: PlacedObject, click: ClickProposals, joint: Sequence[PlacedObject]) -> PlacedObject:
     """The object and what is proposed under a click outside of it, as far as that lies around the click."""
     pieces = [*click.proposals, *(item for item in joint if item.holds(*click.point))]
-    piece = most_agreed(pieces, pieces, [item.vote for item in pieces])
+    piece = agreed(pieces)
     if piece is None:
         return current
     return union(current, piece, click.point, REACH * distance_to(current, click.point))
@@ -85,9 +85,9 @@ def _without(current: PlacedObject, click: ClickProposals, held: Sequence[Point]
     the nearest positive one does.
     """
     found = current.found
-    theirs = most_agreed(click.proposals, click.proposals, [item.vote for item in click.proposals])
+    theirs = agreed(click.proposals)
     if theirs is not None:
-        values = _on_cells(theirs, current.scale, found.top, found.left, found.logits.shape)
+        values = theirs.on_cells(current.scale, found.top, found.left, found.logits.shape)
         found = replace(found, logits=np.minimum(found.logits, -values))
     if PlacedObject(found, current.scale).holds(*click.point):
         own = _distances(found, current.scale, click.point)
@@ -111,10 +111,10 @@ def union(a: PlacedObject, b: PlacedObject, around: Point, reach: float) -> Plac
     It lies on the finer one of their lattices, and has the score of the first.
     """
     scale = max(a.scale, b.scale)
-    windows = [_window(item, scale) for item in (a, b)]
+    windows = [item.window(scale) for item in (a, b)]
     top, left = min(w[0] for w in windows), min(w[1] for w in windows)
     bottom, right = max(w[2] for w in windows), max(w[3] for w in windows)
-    own, other = (_on_cells(item, scale, top, left, (bottom - top, right - left)) for item in (a, b))
+    own, other = (item.on_cells(scale, top, left, (bottom - top, right - left)) for item in (a, b))
     clicks = [
         (x * scale / item.scale, y * scale / item.scale) for item in (a, b) for x, y in item.found.clicks
     ]
@@ -129,23 +129,3 @@ def _distances(found: FoundObject, scale: float, point: Point) -> np.ndarray:
     x = ((np.arange(width) + found.left) * MASK_STRIDE + CELL_PLACE) / scale
     y = ((np.arange(height) + found.top) * MASK_STRIDE + CELL_PLACE) / scale
     return np.hypot(x[None] - point[0], y[:, None] - point[1])
-
-
-def _window(item: PlacedObject, scale: float) -> tuple[int, int, int, int]:
-    """(top, left, bottom, right) of an object's window in cells of another scale."""
-    factor = scale / item.scale
-    height, width = item.found.logits.shape
-    top, left = item.found.top * factor, item.found.left * factor
-    return (
-        int(np.floor(top)),
-        int(np.floor(left)),
-        int(np.ceil(top + height * factor)),
-        int(np.ceil(left + width * factor)),
-    )
-
-
-def _on_cells(item: PlacedObject, scale: float, top: int, left: int, shape: tuple[int, ...]) -> np.ndarray:
-    """An object's logits at the places of another lattice's cells, float32 ``[rows, columns]``."""
-    step = MASK_STRIDE / scale  # pixels of the photo per cell
-    x, y = (left * MASK_STRIDE + CELL_PLACE) / scale, (top * MASK_STRIDE + CELL_PLACE) / scale
-    return item.values(x, y, (step, step), (shape[0], shape[1]))

@@ -168,10 +168,8 @@ class PhotoView:
         @torch.no_grad()
         def similarity(items: Sequence[FoundObject]) -> list[float]:
             network = self._models.verification
-            if network is None or not items:
-                return [1.0] * len(items)
-            embedded = self.embed(items if remembered else [*targets, *items])
-            if embedded is None:  # never: there is a network
+            embedded = self.embed(items if remembered else [*targets, *items]) if items else None
+            if network is None or embedded is None:
                 return [1.0] * len(items)
             if not remembered:
                 remembered.append(embedded[: len(targets)])

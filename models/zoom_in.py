@@ -85,29 +85,23 @@ def plan_crops(
         At most `MOST_CROPS`, within the photo where that is large enough.
     """
     crops: list[Crop] = []
-    left_over = [index for index, scale in enumerate(scales) if scale is not None]
+    left_over = {index: scale for index, scale in enumerate(scales) if scale is not None}
+    low, high = MARGIN * CROP, (1 - MARGIN) * CROP
     while left_over and len(crops) < MOST_CROPS:
-        first = left_over[0]
-        scale = scales[first]
-        if scale is None:  # never: filtered above
-            break
+        first, scale = next(iter(left_over.items()))
         x, y = points[first][0] * scale, points[first][1] * scale
         left, top = _start(x, width * scale), _start(y, height * scale)
-        low, high = MARGIN * CROP, (1 - MARGIN) * CROP
-        members = [
+        del left_over[first]
+        near = [
             index
-            for index in left_over
-            if scales[index] == scale
-            and (
-                index == first
-                or (
-                    low <= points[index][0] * scale - left < high
-                    and low <= points[index][1] * scale - top < high
-                )
-            )
+            for index, own in left_over.items()
+            if own == scale
+            and low <= points[index][0] * scale - left < high
+            and low <= points[index][1] * scale - top < high
         ]
-        crops.append(Crop(left, top, scale, tuple(members)))
-        left_over = [index for index in left_over if index not in members]
+        crops.append(Crop(left, top, scale, (first, *near)))
+        for index in near:
+            del left_over[index]
     return crops
 
 
