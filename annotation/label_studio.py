@@ -204,6 +204,18 @@ class LabelStudioClient:
             raise InputError(f"{self.url}: the backend gave no answer: {'; '.join(map(str, body['errors']))}")
         return list((body.get("data") or {}).get("result") or [])
 
+    def start_training(self, project: int) -> None:
+        """Ask for training as **Start training** in the project's model settings does.
+
+        Raises:
+            InputError: no backend is connected.
+        """
+        with self._clear_errors(f"start training on project {project}"):
+            backends = self._sdk.ml.list(project=project)
+            if not backends:
+                raise InputError(f"{self.url}: project {project} has no backend to train")
+            self._sdk.ml.train(backends[0].id)
+
     def add_prediction(self, task: int, prediction: Prediction) -> None:
         """Store a prediction of a task."""
         with self._clear_errors(f"store the prediction of task {task}"):

@@ -103,12 +103,13 @@ class FoundObject:
         return float(np.tanh(inside / 2).mean()) if inside.size else 0.0
 
     def coverage(self, height: int, width: int) -> np.ndarray:
-        """The soft mask as a whole map at stride 4, float32 ``[height, width]``, 0–1."""
+        """The soft mask as a whole map at stride 4, float32 ``[height, width]``, 0–1.
+
+        What was found in another copy of the photo may reach a cell beyond this one's last.
+        """
         full = np.zeros((height, width), np.float32)
-        h, w = self.logits.shape
-        full[self.top : self.top + h, self.left : self.left + w] = 1 / (
-            1 + np.exp(-self.logits.clip(-30, 30))
-        )
+        inside = full[self.top : self.top + self.logits.shape[0], self.left : self.left + self.logits.shape[1]]
+        inside[:] = 1 / (1 + np.exp(-self.logits[: inside.shape[0], : inside.shape[1]].clip(-30, 30)))
         return full
 
     def value_at(self, x: float, y: float) -> float:

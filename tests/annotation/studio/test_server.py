@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 
+import httpx
 import numpy as np
 import pytest
 
@@ -197,6 +198,31 @@ def test_a_personal_access_token_works_too(studio):
     fetch = from_label_studio(client.url, token)
     task = client.tasks(studio.project)[0]
     assert fetch({"id": task.id}, task.data["image"])[:4] == b"\x89PNG"
+
+
+def test_start_training_learns_from_the_annotations_and_serves_the_better_weights(studio):
+    client, project = studio.client, studio.project
+    task = client.tasks(project)[5].id
+    regions = client.click(project, task, [point_body(*red_disc(), WIDTH, HEIGHT)])
+    client.add_annotation(task, regions)
+    given = [a["result"] for one in client.export(project) for a in one["annotations"]]
+
+    def backend(path: str) -> httpx.Response:
+        url = f"http://127.0.0.1:{studio.up.account.backend_port}{path}"
+        return httpx.get(url, auth=(BACKEND_USER, studio.up.account.token), trust_env=False)
+
+    assert backend("/health").json()["model_version"] == "shapes-1"
+    client.start_training(project)
+    deadline = time.monotonic() + 60
+    while backend("/training").json()[0]["state"] == "running":
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    (run,) = backend("/training").json()
+    assert run["state"] == "finished", run
+    assert run["project"] == str(project)
+    assert run["outcome"]["counts"] == {"photos": len(given), "regions": sum(map(len, given))}
+    assert backend("/health").json()["model_version"] == "shapes-2"
+    assert len(client.click(project, task, [point_body(*red_disc(1), WIDTH, HEIGHT)])) in (0, 5)
 
 
 def test_a_killed_backend_comes_back_and_no_annotation_is_lost(studio):

@@ -105,6 +105,13 @@ def test_coverage_is_the_sigmoid_in_a_whole_map() -> None:
     np.testing.assert_allclose(coverage, expected, atol=1e-6)
 
 
+def test_coverage_leaves_out_what_reaches_beyond_the_map() -> None:
+    coverage = FoundObject(np.zeros((3, 3), np.float32), 2, 4, 0.5, ()).coverage(4, 6)
+    assert coverage.sum() == pytest.approx(0.5 * 2 * 2)
+    assert np.count_nonzero(coverage[2:, 4:]) == 4
+    assert not FoundObject(np.zeros((3, 3), np.float32), 4, 0, 0.5, ()).coverage(4, 6).any()
+
+
 def test_value_at() -> None:
     found = FoundObject(np.array([[1.0, 3.0], [5.0, 11.0]], np.float32), 2, 3, 0.5, ())
     assert found.value_at(14.5, 10.5) == 1  # the place of cell (2, 3)
