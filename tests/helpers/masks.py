@@ -6,6 +6,16 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as np_st
 
+SMALL = np.array([[1, 0, 0], [1, 0, 1]], bool)
+"""Set: the left column and the pixel in the lower right corner."""
+
+
+def same(result: np.ndarray, mask: np.ndarray) -> bool:
+    """Whether a result is that mask; it must be boolean and lie row by row."""
+    assert result.dtype == np.bool_
+    assert result.flags.c_contiguous
+    return np.array_equal(result, mask)
+
 
 def disk(height: int, width: int, x: float, y: float, radius: float) -> np.ndarray:
     """A disk around (x, y) in pixels: bool [height, width]."""

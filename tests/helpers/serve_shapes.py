@@ -40,7 +40,10 @@ def made_up_training(settings: BackendSettings, holder: ModelHolder) -> Training
     def count(tasks: list[dict[str, Any]], folder: Path, say: Callable[[str], None]) -> Outcome:
         say("counting")
         results = [annotation["result"] for task in tasks for annotation in task["annotations"]]
-        counts = {"photos": sum(bool(task["annotations"]) for task in tasks), "regions": sum(map(len, results))}
+        counts = {
+            "photos": sum(bool(task["annotations"]) for task in tasks),
+            "regions": sum(map(len, results)),
+        }
         return Outcome(True, weights=folder, version="shapes-2", counts=counts)
 
     def load(weights: Path, version: str) -> Served:
