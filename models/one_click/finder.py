@@ -108,7 +108,9 @@ class FoundObject:
         What was found in another copy of the photo may reach a cell beyond this one's last.
         """
         full = np.zeros((height, width), np.float32)
-        inside = full[self.top : self.top + self.logits.shape[0], self.left : self.left + self.logits.shape[1]]
+        inside = full[
+            self.top : self.top + self.logits.shape[0], self.left : self.left + self.logits.shape[1]
+        ]
         inside[:] = 1 / (1 + np.exp(-self.logits[: inside.shape[0], : inside.shape[1]].clip(-30, 30)))
         return full
 

@@ -261,14 +261,19 @@ def test_a_view_that_two_others_contradict_does_not_answer() -> None:
     assert answer.score == 0.7
 
 
-def test_siblings_are_sought_in_the_view_of_the_clicked_object() -> None:
-    scene = scripted_scene(found(np.ones((2, 2))), replace(found(np.ones((8, 8))), score=0.6))
+@pytest.mark.parametrize(
+    ("side", "number"),
+    [(8, 3), (6, 4), (4, 4), (2, 4)],  # 8 px: 64 of the view that is 8 times as large; 6 px: 60 at 10 times
+)
+def test_siblings_are_sought_in_the_view_that_shows_the_object_at_64_pixels(side: int, number: int) -> None:
+    cells = side // 2  # of the first view: the photo is shown twice as large, and a cell is 4 pixels
+    scene = scripted_scene(*(found(np.ones((cells * n, cells * n))) for n in range(1, 6)))
     asked = []
-    for number, view in enumerate(scene.views):
-        view.select = lambda *args, number=number: asked.append(number) or [Accepted(args[0], 1.0)]  # type: ignore[method-assign]
+    for place, view in enumerate(scene.views):
+        view.select = lambda *args, place=place: asked.append(place) or [Accepted(args[0], 1.0)]  # type: ignore[method-assign]
     (only,) = scene.select_similar(Click(1, 1))
-    assert asked == [1]
-    assert only.mask.all()
+    assert asked == [number]
+    assert only.mask.sum() == side**2
 
 
 def test_nothing_found() -> None:
