@@ -12,6 +12,7 @@ from models.agreement import PlacedObject, agreed, agreement, overlaps_of_smalle
 from models.ids import SelectionConfig
 from models.one_click.finder import FoundObject
 from models.proposing import grid_points, group_by_similarity, without_duplicates
+from models.recently_used import RecentlyUsed
 from models.several_clicks import ClickProposals, object_of_clicks
 from models.view import PhotoView, SelectionModels
 from models.zoom_in import look_closer, smallest_side, zoom_scale
@@ -23,6 +24,7 @@ from toolkit.selection import Instance
 # Larger side, pixels of a view, at which siblings are sought. On 129 groups of 60 photos of photos/val, 48,
 # 64 and 90 gave AP 0.134; 32, 128, or the view that the clicked object was found in, 0.126 to 0.131.
 SIBLING_SIDE = 64.0
+MOST_PROPOSED = 24  # clicks whose proposals are remembered: more than one object takes
 COMPARED_SIDE = 1024  # longer side, pixels, at which proposed masks are compared
 
 
@@ -52,11 +54,16 @@ class PhotoScene:
         self.views = tuple(views)
         self.height, self.width = size
         self.photo = photo
+        # so that one more click on an object does not ask about the clicks before it again
+        self._proposed: RecentlyUsed[tuple[tuple[float, float], ...], list[PlacedObject]] = RecentlyUsed(
+            MOST_PROPOSED
+        )
 
     @property
     def nbytes(self) -> int:
         """Memory that the scene holds, in bytes."""
         own = 0 if self.photo is None else self.photo.nbytes
+        own += sum(item.found.logits.nbytes for items in self._proposed.values() for item in items)
         return own + sum(view.nbytes for view in self.views)
 
     def prepare(self) -> None:
@@ -190,7 +197,7 @@ class PhotoScene:
         masks = [self._small_mask(view, item) for view, item in found]
         kept = without_duplicates(masks, limit)
         middles = [self._middle(masks[index]) for index in kept]
-        shares = [agreement(items) for items in self._proposals([[click] for click in middles])]
+        shares = [agreement(p) for p in self._computed_proposals([[click] for click in middles])]
         scores = {index: found[index][1].score * share**2 for index, share in zip(kept, shares, strict=True)}
         kept = [index for index in kept if scores[index] >= least_score]
         grouped: list[tuple[Instance, int]] = []
@@ -219,7 +226,16 @@ class PhotoScene:
         return found.mask(height, width, view.scale / part)
 
     def _proposals(self, groups: Sequence[Sequence[Click]]) -> list[list[PlacedObject]]:
-        """For each group of clicks all that the views propose."""
+        """For each group of clicks all that the views propose; what they did before is remembered."""
+        keys = [tuple(_points(group)) for group in groups]
+        answers = {key: self._proposed.get(key) for key in keys}
+        fresh = {key: group for key, group in zip(keys, groups, strict=True) if answers[key] is None}
+        for key, items in zip(fresh, self._computed_proposals(list(fresh.values())), strict=True):
+            self._proposed.keep(key, items)
+            answers[key] = items
+        return [answers[key] or [] for key in keys]
+
+    def _computed_proposals(self, groups: Sequence[Sequence[Click]]) -> list[list[PlacedObject]]:
         per_view = [
             view.candidates([[self._point(c, view) for c in group] for group in groups])
             for view in self.views

@@ -204,7 +204,9 @@ def test_nbytes_is_what_the_tensors_hold(scene: PhotoScene) -> None:
     (view,) = scene.views
     remembered = view._memory.nbytes + view._found.nbytes
     photo = 3 * HEIGHT * WIDTH  # kept for crops that enlarge it
-    assert scene.nbytes == photo + view.encoded.nbytes + 3 * 128 * 192 + remembered
+    proposed = sum(item.found.logits.nbytes for items in scene._proposed.values() for item in items)
+    assert proposed > 0
+    assert scene.nbytes == photo + view.encoded.nbytes + 3 * 128 * 192 + remembered + proposed
 
 
 def found(logits: np.ndarray, top: int = 0, left: int = 0) -> FoundObject:
@@ -274,6 +276,19 @@ def test_siblings_are_sought_in_the_view_that_shows_the_object_at_64_pixels(side
     (only,) = scene.select_similar(Click(1, 1))
     assert asked == [number]
     assert only.mask.sum() == side**2
+
+
+def test_a_further_click_asks_about_itself_and_all_together_only() -> None:
+    answer = found(np.ones((4, 4)))
+    scene, asked = scripted_scene(answer), []
+    finder = scene._models.finder
+    ask = finder.candidates
+    finder.candidates = lambda encoded, groups: asked.append(groups) or ask(encoded, groups)  # type: ignore[method-assign]
+    clicks = [Click(1, 1), Click(3, 3), Click(5, 1, positive=False)]
+    for count in (1, 2, 3, 3):
+        scene.segment(clicks[:count])
+    one, two, three = (2.0, 2.0), (6.0, 6.0), (10.0, 2.0)  # the view is twice as large as the photo
+    assert asked == [[[one]], [[two], [one, two]], [[three]], []]
 
 
 def test_nothing_found() -> None:
