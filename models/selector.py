@@ -13,8 +13,9 @@ import numpy as np
 import torch
 
 from models.cpn import ProposalModel
+from models.folding import load_folded
 from models.ids import SelectionConfig
-from models.loading import BUNDLED, fingerprint, load_network
+from models.loading import BUNDLED, fingerprint
 from models.one_click import OneClickModel
 from models.one_click.finder import ObjectFinder
 from models.pvm import VerificationModel
@@ -74,9 +75,9 @@ class Selector:
         """
         target = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         root = BUNDLED if source is None else source
-        one_click = load_network(OneClickModel, root, "one-click", target)
+        one_click = load_folded(OneClickModel, root, "one-click", target)
         if one_click is None:
-            one_click = load_network(OneClickModel, root, None, target)
+            one_click = load_folded(OneClickModel, root, None, target)
         if one_click is None:
             raise InputError(
                 f"weights '{root}': no 1C-DSN there; expected a folder or hub id with config.json and weights"
@@ -84,8 +85,8 @@ class Selector:
         one_click.to(memory_format=torch.channels_last)  # type: ignore[call-arg]  # a sixth faster
         models = SelectionModels(
             ObjectFinder(one_click),
-            load_network(ProposalModel, root, "cpn", target),
-            load_network(VerificationModel, root, "pvm", target),
+            load_folded(ProposalModel, root, "cpn", target),
+            load_folded(VerificationModel, root, "pvm", target),
             config or SelectionConfig(),
         )
         return cls(models, working_sizes)

@@ -11,8 +11,8 @@ from typing import Any
 import torch
 
 from models.cpn import ProposalModel
+from models.folding import load_folded
 from models.ids import SelectionConfig
-from models.loading import load_network
 from models.one_click import OneClickModel
 from models.one_click.finder import ObjectFinder
 from models.pvm import VerificationModel
@@ -82,7 +82,7 @@ def with_network(models: SelectionModels, source: str) -> SelectionModels:
         raise InputError(f"'{source}': no network there; expected a folder with config.json") from error
     if found not in kinds:
         raise InputError(f"'{source}': config.json says model_type {found}, expected {', '.join(kinds)}")
-    network = load_network(kinds[found], source, None, models.finder.model.device)
+    network = load_folded(kinds[found], source, None, models.finder.model.device)
     if isinstance(network, OneClickModel):
         return replace(models, finder=ObjectFinder(network))
     needed = models.finder.model.config.pyramid_channels

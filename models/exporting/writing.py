@@ -16,7 +16,8 @@ import torch
 
 from models.exporting.checking import TOLERANCE, largest_difference
 from models.exporting.graphs import Graph, one_click_graphs, pvm_graph
-from models.loading import BUNDLED, load_network
+from models.folding import load_folded
+from models.loading import BUNDLED
 from models.one_click import OneClickModel
 from models.pvm import VerificationModel
 from toolkit.errors import InputError
@@ -59,10 +60,10 @@ def exportable(source: str | None) -> list[Graph]:
     graphs: list[Graph] = []
     device = torch.device("cpu")
     if folder := folders.get(_type_of(OneClickModel)):
-        one_click = load_network(OneClickModel, folder, None, device)
+        one_click = load_folded(OneClickModel, folder, None, device)
         graphs += one_click_graphs(one_click) if one_click else []
     if folder := folders.get(_type_of(VerificationModel)):
-        verification = load_network(VerificationModel, folder, None, device)
+        verification = load_folded(VerificationModel, folder, None, device)
         graphs += [pvm_graph(verification)] if verification else []
     if not graphs:
         raise InputError(f"{root}: no 1C-DSN and no PVM there; only these are exported to ONNX")

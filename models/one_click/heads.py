@@ -73,12 +73,12 @@ class OneClickHeads(nn.Module):
         _initialise(self.kernels, 0.0)
 
     def embed(self, feature: Tensor, clicks: Tensor | None, level: int) -> Tensor:
-        """Join a level's features ``[B, C, H, W]`` with the projection of its click map ``[B, 1, H, W]``."""
-        if not self.config.click_embedding:
+        """Join a level's features ``[B, C, H, W]`` with the projection of its click map ``[B, 1, H, W]``.
+
+        Without clicks the projection would be zeros, which the towers do not need to see.
+        """
+        if clicks is None or not self.config.click_embedding:
             return feature
-        if clicks is None:
-            empty = feature.new_zeros(feature.shape[0], self.config.click_channels, *feature.shape[-2:])
-            return torch.cat([feature, empty], 1)
         return torch.cat([feature, self.click_convs[level](clicks.to(feature.dtype))], 1)
 
     def forward(self, feature: Tensor, clicks: Tensor | None, level: int) -> LevelOutput:

@@ -26,8 +26,9 @@ class ConvUnit(nn.Module):
         self.norm = normalisation(norm, outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        """``[B, C, H, W]`` to ``[B, C', H, W]``, zero-padded."""
-        return self.norm(self.conv(x)).relu()
+        """``[B, C, H, W]`` to ``[B, C', H, W]``, zero-padded; last channels left out count as zeros."""
+        weight = self.conv.weight[:, : x.shape[1]]
+        return self.norm(nn.functional.conv2d(x, weight, self.conv.bias, padding=1)).relu()
 
     def on_windows(self, x: Tensor, inside: Tensor) -> Tensor:
         """The same on windows, one cell less on each side.
@@ -39,7 +40,7 @@ class ConvUnit(nn.Module):
         Returns:
             ``[N, C', S - 2, S - 2]``, again zero outside the image: what zero padding gives the next layer.
         """
-        y = nn.functional.conv2d(x, self.conv.weight)
+        y = nn.functional.conv2d(x, self.conv.weight, self.conv.bias)
         return self.norm(y).relu() * inside[..., 1:-1, 1:-1]
 
 

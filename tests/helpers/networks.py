@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -9,6 +10,7 @@ import torch
 from torch import nn
 
 from models.cpn import ProposalConfig, ProposalModel
+from models.folding import fold_batch_norm
 from models.one_click import OneClickConfig, OneClickModel
 from models.pvm import VerificationConfig, VerificationModel
 
@@ -100,6 +102,13 @@ def eager_one_click(seed: int = 0) -> OneClickModel:
     with torch.no_grad():
         network.heads.kernels.bias[-1] = 3.0
     return network
+
+
+def folded(network: nn.Module) -> dict[str, torch.Tensor]:
+    """The weights of a network as a selector holds them."""
+    copied = copy.deepcopy(network).eval()
+    fold_batch_norm(copied)
+    return copied.state_dict()
 
 
 def save_selector(root: Path) -> Path:

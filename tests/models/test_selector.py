@@ -14,7 +14,7 @@ from models.ids import SelectionConfig
 from models.one_click.finder import ObjectFinder
 from models.selector import Selector, pad
 from models.view import SelectionModels
-from tests.helpers.networks import eager_one_click, random_cpn, save_selector
+from tests.helpers.networks import eager_one_click, folded, random_cpn, save_selector
 from toolkit.clicks import Click
 from toolkit.errors import InputError
 from toolkit.systems import GroupScene
@@ -38,7 +38,7 @@ def test_a_folder_of_three_networks(selector: Selector) -> None:
     models = selector.models
     assert models.proposals is not None
     assert models.verification is not None
-    ours = eager_one_click().state_dict()
+    ours = folded(eager_one_click())
     for network in (models.finder.model, models.proposals, models.verification):
         assert not network.training
         assert {p.dtype for p in network.parameters()} == {torch.float32}
@@ -99,10 +99,10 @@ def test_half_precision_weights_load_as_float32(tmp_path: Path) -> None:
     network.half().save_pretrained(tmp_path)
     assert json.loads((tmp_path / "config.json").read_text())["dtype"] == "float16"
     loaded = Selector.load(tmp_path, device="cpu", working_sizes=(64,))
-    halves = network.state_dict()
+    halves = folded(network.float())
     for name, value in loaded.models.finder.model.state_dict().items():
         assert value.dtype == (torch.float32 if value.is_floating_point() else torch.int64)
-        assert torch.equal(value, halves[name].to(value.dtype))
+        assert torch.equal(value, halves[name])
     assert loaded.encode(noise(40, 40)).segment([Click(20, 20)]) is not None
 
 

@@ -96,8 +96,8 @@ def test_no_click_map_equals_an_empty_one() -> None:
     with torch.no_grad():
         empty, none = network(image(), click_maps_of([[]], 64, 96)), network(image())
     for a, b in zip(empty.levels, none.levels, strict=True):
-        assert torch.equal(a.logits, b.logits)
-        assert torch.equal(a.distances, b.distances)
+        torch.testing.assert_close(a.logits, b.logits)
+        torch.testing.assert_close(a.distances, b.distances)
 
 
 def test_kernel_coordinates_run_from_minus_one_to_one() -> None:
