@@ -19,7 +19,7 @@ TARGET_STRIDE = 2  # masks are compared at stride 2: small objects need more tha
 
 @dataclass(frozen=True)
 class OneClickSample:
-    """One picture with its clicked objects.
+    """One picture with the objects that the network is to find: the clicked ones, if it sees clicks.
 
     Attributes:
         image: uint8 ``[3, S, S]``.
@@ -64,8 +64,9 @@ def make_sample(
     limit: int,
     stride: int = TARGET_STRIDE,
     single_probability: float = 0.6,
+    click: bool = True,
 ) -> OneClickSample:
-    """Click half of the canvas's objects (at least one, at most ``limit``).
+    """Click half of the canvas's objects (at least one, at most ``limit``): the network's targets.
 
     Args:
         canvas: The picture.
@@ -73,12 +74,13 @@ def make_sample(
         limit: Most objects clicked.
         stride: Pixels per cell at which masks are kept.
         single_probability: See :func:`models.data.click_sampling.sample_clicks`.
+        click: False for a network that sees no clicks: all objects are its targets, and none is clicked.
 
     Source: SimpSON, section 5.1: at most 50 % of the instances, so that predictions follow the clicks.
     """
     candidates = clickable(canvas)
-    chosen: list[CanvasObject] = []
-    if candidates:
+    chosen: list[CanvasObject] = [] if click else candidates
+    if candidates and click:
         count = min(max(len(candidates) // 2, 1), limit)
         chosen = [candidates[i] for i in rng.choice(len(candidates), count, replace=False)]
     boxes, centers, masks, clicks = [], [], [], []
@@ -87,7 +89,8 @@ def make_sample(
         boxes.append((xs.min(), ys.min(), xs.max() + 1, ys.max() + 1))
         centers.append((xs.mean() + 0.5, ys.mean() + 0.5))
         masks.append(item.mask[stride // 2 :: stride, stride // 2 :: stride])
-        clicks.extend(sample_clicks(item.mask, rng, single_probability))
+        if click:
+            clicks.extend(sample_clicks(item.mask, rng, single_probability))
     side = canvas.image.shape[0]
     return OneClickSample(
         image=np.ascontiguousarray(canvas.image.transpose(2, 0, 1)),

@@ -27,16 +27,24 @@ class OneClickTask:
         if recipe.backbone_weights is not None:
             load_backbone_weights(network.backbone, recipe.backbone_weights)
         self.model: nn.Module = network
+        self.click_embedding = network.config.click_embedding
         self.criterion = OneClickCriterion(CriterionConfig(**recipe.criterion.model_dump()))
         self.stream = PictureStream(recipe.data, recipe.schedule)
         if recipe.data.val is not None:  # better now than after hours of training
             photos_with_objects(recipe.data.val)
 
     def sample(self, index: int) -> OneClickSample:
-        """A picture with its clicked objects."""
+        """A picture with its clicked objects; with all of them for the click-free baseline."""
         canvas, rng = self.stream.picture(index)
         data = self.recipe.data
-        return make_sample(canvas, rng, data.clicked_objects, data.mask_stride, data.single_click_probability)
+        return make_sample(
+            canvas,
+            rng,
+            data.clicked_objects,
+            data.mask_stride,
+            data.single_click_probability,
+            click=self.click_embedding,
+        )
 
     def collate(self, samples: list[OneClickSample]) -> OneClickBatch:
         """Stack samples."""

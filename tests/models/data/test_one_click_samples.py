@@ -46,6 +46,13 @@ def test_at_most_half_are_clicked(objects: int, limit: int, clicked: int) -> Non
     assert chosen == set(range(objects))  # any may be clicked
 
 
+def test_a_network_without_clicks_learns_all_objects() -> None:
+    boxes = [(4 * i, 0, 4 * i + 4, 8) for i in range(8)]
+    sample = make_sample(canvas_of(*boxes), np.random.default_rng(0), limit=3, click=False)
+    assert sample.boxes.tolist() == [list(box) for box in boxes]
+    assert sample.clicks == []
+
+
 def test_targets_by_hand() -> None:
     canvas = canvas_of((4, 6, 12, 10))
     canvas.objects[0].mask[6, 4:8] = False  # now an L: 28 pixels

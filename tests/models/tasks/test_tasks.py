@@ -49,6 +49,14 @@ def test_the_losses_of_one_click_are_the_criterions(recipes: Recipes) -> None:
     assert sum(len(t.boxes) for t in batch.targets) == 6  # half of six objects, twice
 
 
+def test_the_click_free_baseline_learns_all_objects_and_sees_no_click(recipes: Recipes) -> None:
+    recipe = recipes[0]
+    task = OneClickTask(recipe.model_copy(update={"model": {**recipe.model, "click_embedding": False}}))
+    batch = task.collate([task.sample(index) for index in range(2)])
+    assert sum(len(t.boxes) for t in batch.targets) == 12
+    assert not any(maps.any() for maps in batch.click_maps)
+
+
 def test_networks_start_from_the_seed(recipes: Recipes) -> None:
     for kind, recipe in zip((OneClickTask, ProposalTask, VerificationTask), recipes, strict=True):
         reseeded = recipe.model_copy(update={"schedule": recipe.schedule.model_copy(update={"seed": 1})})
