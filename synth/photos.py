@@ -25,6 +25,7 @@ from toolkit.split import Annotation, ImageRecord, Split, read_split
 from toolkit.split.columns import take
 
 SCENES_FILE = "scenes.json"
+_NO_REGION = np.array([value not in REGION_NAMES for value in range(256)], np.uint8)
 
 
 def read_photos(path: str | os.PathLike[str], images_dir: str | os.PathLike[str] | None = None) -> Split:
@@ -108,11 +109,9 @@ def open_regions(path: Path, height: int, width: int) -> np.ndarray:
         raise InputError(
             f"{path}: the map of regions is {regions.shape[1]}×{regions.shape[0]}, the photo {width}×{height}"
         )
-    strange = [
-        int(value) for value in np.flatnonzero(np.bincount(regions.ravel())) if value not in REGION_NAMES
-    ]
-    if strange:
-        raise InputError(f"{path}: {strange[0]} is no region; expected {', '.join(map(str, REGION_NAMES))}")
+    if cv2.hasNonZero(cv2.LUT(regions, _NO_REGION)):
+        strange = next(value for value in np.unique(regions).tolist() if value not in REGION_NAMES)
+        raise InputError(f"{path}: {strange} is no region; expected {', '.join(map(str, REGION_NAMES))}")
     return regions
 
 

@@ -6,6 +6,7 @@ The same plan drawn with several blends differs only at the seams.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 
@@ -43,9 +44,8 @@ def plan_scene(photo: Photo, draw: DrawDonor, settings: SynthSettings, rng: np.r
     """
     plan = Plan()
     next_group = 1 + max((instance.group_id for instance in photo.instances), default=0)
-    counts = np.bincount(photo.regions.ravel(), minlength=256)
     for region in PLACEABLE:
-        area = int(counts[region])
+        area = int(np.count_nonzero(photo.regions == region))
         if area == 0:
             continue
         if area < settings.placement.min_region * photo.regions.size:
@@ -164,12 +164,18 @@ def _draw_variation(
 ) -> tuple[float, float, bool, np.ndarray]:
     """Scale, angle in degrees, whether mirrored, and the gain of each channel, float [3]."""
     variation = settings.variation
-    scale = float(np.exp(rng.uniform(*np.log(variation.scale))))
+    scale = float(np.exp(rng.uniform(*_logarithms(variation.scale))))
     angle = float(rng.uniform(*variation.angle))
     flip = bool(rng.random() < variation.flip)
     brightness = rng.uniform(-variation.brightness, variation.brightness)
     colour = rng.uniform(-variation.colour, variation.colour, 3)
     return scale, angle, flip, (1.0 + brightness) * (1.0 + colour)
+
+
+@cache
+def _logarithms(span: tuple[float, float]) -> tuple[float, float]:
+    low, high = np.log(span)
+    return float(low), float(high)
 
 
 def _jittered(

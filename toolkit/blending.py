@@ -14,6 +14,7 @@ import numpy as np
 
 from toolkit.cutouts import Cutout
 from toolkit.errors import InputError
+from toolkit.poisson import cloned_difference
 
 BLENDS = ("hard", "feather", "gaussian", "poisson")
 
@@ -21,6 +22,9 @@ GAUSSIAN_SIGMA = 1.5  # pixels; wider ramps make small objects transparent
 # Poisson blending by itself gives a plain object the photo's colour all over: it would be annotated but
 # invisible. So its correction fades with the depth inside the object, to a share that is kept everywhere.
 POISSON_DEPTH, POISSON_KEPT = 2.0, 0.2  # pixels; share
+# Gradients of the object count from so deep inside it on: nearer its edge they hold its old background. As in
+# OpenCV's seamlessClone.
+POISSON_EDGE, _EDGE = 3, np.ones((3, 3), np.uint8)  # pixels
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,12 @@ class PlacedMask:
         """The crop's place in the photo, as an index: ``photo[placed.window]``."""
         height, width = self.mask.shape
         return slice(self.top, self.top + height), slice(self.left, self.left + width)
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """The crop's place in the photo: x0, y0, x1, y1, ends exclusive."""
+        height, width = self.mask.shape
+        return self.left, self.top, self.left + width, self.top + height
 
     def full(self, height: int, width: int) -> np.ndarray:
         """The mask at the photo's size, bool [height, width]."""
@@ -118,28 +128,29 @@ def mix(target: np.ndarray, image: np.ndarray, alpha: np.ndarray) -> None:
         image: uint8 [h, w, 3].
         alpha: uint8 [h, w].
     """
-    weight = alpha.astype(np.int32)[..., None]
-    mixed = image.astype(np.int32) * weight + target.astype(np.int32) * (255 - weight)
-    target[...] = (mixed + 127) // 255
+    weight = alpha.astype(np.uint16)[..., None]
+    mixed = image * weight  # 255 · 255 + 127 is the most: it fits uint16
+    mixed += target * (255 - weight)
+    mixed += 127
+    target[...] = mixed // 255
 
 
 def _clone(target: np.ndarray, image: np.ndarray, mask: np.ndarray) -> None:
     """Poisson-blend an image into a target where the mask is set, in place."""
-    # Two pixels around everything: the solver needs known colours on every side, also at the photo's border.
-    pad = 2
-    canvas = cv2.copyMakeBorder(target, pad, pad, pad, pad, cv2.BORDER_REPLICATE)
-    source = cv2.copyMakeBorder(image, pad, pad, pad, pad, cv2.BORDER_REPLICATE)
-    inside = np.pad(mask.astype(np.uint8) * np.uint8(255), pad)
+    inside = mask.view(np.uint8)
     x, y, width, height = cv2.boundingRect(inside)
     if width < 3 or height < 3:  # too thin to have an inside to solve for
-        mix(target, image, mask.astype(np.uint8) * np.uint8(255))
+        mix(target, image, inside * np.uint8(255))
         return
-    depth = cv2.distanceTransform(inside, cv2.DIST_L2, 5)[pad:-pad, pad:-pad][mask]  # [N], from 1
-    centre = (x + width // 2, y + height // 2)  # puts the mask's box back where it came from
-    cloned = cv2.seamlessClone(source, canvas, inside, centre, cv2.NORMAL_CLONE)[pad:-pad, pad:-pad]
-    share = POISSON_KEPT + (1 - POISSON_KEPT) * np.exp((1.0 - depth) / POISSON_DEPTH)
-    own = image[mask].astype(np.float32)  # [N, 3]
-    target[mask] = np.rint(own + share[:, None] * (cloned[mask] - own)).astype(np.uint8)
+    box = (slice(y, y + height), slice(x, x + width))
+    padded = cv2.copyMakeBorder(inside[box], 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
+    depth = cv2.distanceTransform(padded, cv2.DIST_L2, 5)[1:-1, 1:-1, None]  # from 1
+    guiding = cv2.erode(padded, _EDGE, iterations=POISSON_EDGE)[1:-1, 1:-1].view(bool)
+    own = image[box].astype(np.float32)
+    change = cloned_difference(own - target[box], guiding) + target[box] - own
+    change *= POISSON_KEPT + (1 - POISSON_KEPT) * np.exp((1.0 - depth) / np.float32(POISSON_DEPTH))
+    blended = np.clip(np.rint(own + change), 0, 255).astype(np.uint8)
+    np.copyto(target[box], blended, where=mask[box][..., None])
 
 
 def paste_occlusion(masks: Sequence[PlacedMask], pasted: PlacedMask) -> list[PlacedMask]:

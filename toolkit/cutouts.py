@@ -7,12 +7,14 @@ colours are those of the nearest pixel inside, so that a soft edge never drags t
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from toolkit.errors import InputError
+
+_LEVELS = np.arange(256.0)[:, None]
 
 
 @dataclass(frozen=True)
@@ -111,10 +113,9 @@ def cut_out(image: np.ndarray, mask: np.ndarray, feather: float = 1.0, margin: i
 
 def trim(cutout: Cutout, margin: int = 2) -> Cutout:
     """Crop a cut-out to its mask with at most ``margin`` pixels around it."""
-    rows = np.flatnonzero(cutout.mask.any(axis=1))
-    columns = np.flatnonzero(cutout.mask.any(axis=0))
-    top, left = max(int(rows[0]) - margin, 0), max(int(columns[0]) - margin, 0)
-    box = (slice(top, int(rows[-1]) + 1 + margin), slice(left, int(columns[-1]) + 1 + margin))
+    x, y, width, height = cv2.boundingRect(cutout.mask.view(np.uint8))
+    top, left = max(y - margin, 0), max(x - margin, 0)
+    box = (slice(top, y + height + margin), slice(left, x + width + margin))
     return Cutout(cutout.image[box], cutout.alpha[box], cutout.mask[box])
 
 
@@ -183,7 +184,9 @@ def vary_colour(cutout: Cutout, gain: np.ndarray | float = 1.0, offset: np.ndarr
         gain: scalar or [3], factor per channel.
         offset: scalar or [3], added per channel, in levels of 255.
     """
-    levels = np.arange(256, dtype=np.float32)[:, None]
-    gains, offsets = np.broadcast_to(gain, (3,)), np.broadcast_to(offset, (3,))
-    table = np.clip(np.rint(levels * gains + offsets), 0, 255).astype(np.uint8)  # [256, 3]
-    return replace(cutout, image=cv2.LUT(cutout.image, table[None]))
+    table = np.empty((256, 3))
+    np.multiply(_LEVELS, gain, out=table)
+    table += offset
+    np.rint(table, out=table)
+    np.clip(table, 0, 255, out=table)
+    return Cutout(cv2.LUT(cutout.image, table.astype(np.uint8)[None]), cutout.alpha, cutout.mask)

@@ -268,6 +268,8 @@ def _pixels(image: Image.Image, name: str) -> np.ndarray:
     if image.mode in ("1", "L") and "transparency" not in image.info:
         return np.array(image.convert("L"))[..., None]
     transparent = "transparency" in image.info or image.mode in ("LA", "PA", "La", "RGBA", "RGBa")
+    if image.mode == "RGB" and not transparent:
+        return np.array(image)
     try:
         return np.array(image.convert("RGBA" if transparent else "RGB"))
     except ValueError as error:

@@ -67,22 +67,31 @@ def _boxed_rle(mask: np.ndarray, x0: int, y0: int, x1: int, y1: int) -> dict[str
     """Encode a mask [H, W] whose set pixels all lie in a box."""
     height, width = mask.shape
     # An unset row below each column keeps its runs from touching those of the next one.
-    columns = np.zeros((max(x1 - x0, 0), max(y1 - y0, 0) + 1), np.int8)
-    columns[:, :-1] = mask[y0:y1, x0:x1].T != 0
-    steps = np.diff(columns.ravel(), prepend=np.int8(0))
-    edges = np.flatnonzero(steps)  # where runs begin and end, in turns, counted down the box's columns
-    column, row = np.divmod(edges, columns.shape[1])
+    across, down = max(x1 - x0, 0), max(y1 - y0, 0) + 1
+    inside = np.zeros(1 + across * down, bool)  # an unset pixel first, so that each run has a step before it
+    inside[1:].reshape(across, down)[:, :-1] = mask[y0:y1, x0:x1].T
+    edges = np.flatnonzero(inside[1:] != inside[:-1])  # where runs begin and end, in turns, down the columns
+    column, row = np.divmod(edges, down)
     places = (x0 + column) * height + y0 + row  # the same, counted down the photo's
-    runs = np.diff(places, prepend=0, append=height * width)
+    runs = _runs_between(places, height * width)
     # A run down to the photo's last row and one from the next column's first are one.
-    joined = np.flatnonzero(runs[2:-1:2] == 0) * 2 + 2
-    if len(joined):
+    if not runs[2:-1].all():
+        joined = np.flatnonzero(runs[2:-1:2] == 0) * 2 + 2
         places = np.delete(places, np.concatenate([joined - 1, joined]))
-        runs = np.diff(places, prepend=0, append=height * width)
+        runs = _runs_between(places, height * width)
     if len(runs) > 1 and runs[-1] == 0:
         runs = runs[:-1]
     encoded = coco_mask.frPyObjects({"size": [height, width], "counts": runs.tolist()}, height, width)
     return {"size": [height, width], "counts": encoded["counts"].decode("ascii")}
+
+
+def _runs_between(places: np.ndarray, end: int) -> np.ndarray:
+    """Lengths int64 [N + 1] of the runs that N places part, from 0 to an end."""
+    runs = np.empty(len(places) + 1, np.int64)
+    runs[:-1] = places
+    runs[-1] = end
+    runs[1:] -= places
+    return runs
 
 
 def rle_to_mask(rle: Mapping[str, Any]) -> np.ndarray:

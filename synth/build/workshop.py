@@ -26,6 +26,8 @@ from toolkit.image import open_image
 from toolkit.masks import mask_to_rle
 from toolkit.split import ImageRecord, Split, read_split
 
+# Raised when the same settings give other bytes than before: no build is continued by another method.
+METHOD = 2
 # Fields of LVIS categories that count what is in the source, and say nothing about what is made from it.
 _SOURCE_COUNTS = ("instance_count", "image_count", "frequency")
 _DRAWS = 30  # donors tried before an object is given up
@@ -97,6 +99,7 @@ class Workshop:
         """What must be equal for two builds to have the same bytes, as plain values; paths do not matter."""
         donors = None if self.bank is None else self.bank.split
         return {
+            "method": METHOD,
             "photos": _describe(self.photos),
             "donors": None if donors is None else _describe(donors),
             "count": self.job.count,
@@ -226,7 +229,8 @@ def make_image(job: Job, index: int) -> Made:
 
 def encode_jpeg(image: np.ndarray, quality: int) -> bytes:
     """Encode uint8 [H, W, 3] RGB as JPEG."""
-    done, data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    stored = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    done, data = cv2.imencode(".jpg", stored, [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not done:
         raise RuntimeError("the picture could not be encoded as JPEG")
     return data.tobytes()
@@ -235,12 +239,12 @@ def encode_jpeg(image: np.ndarray, quality: int) -> bytes:
 def annotation_json(instance: SceneInstance, height: int, width: int) -> dict[str, Any]:
     """The COCO JSON object of an instance, without ids."""
     placed = instance.placed
-    tight = placed.tight()
+    x0, y0, x1, y1 = box = placed.tight().box
     return {
         "category_id": instance.category_id,
-        "segmentation": instance.rle or mask_to_rle(placed.full(height, width)),
+        "segmentation": instance.rle or mask_to_rle(placed.full(height, width), box),
         "area": placed.area,
-        "bbox": [tight.left, tight.top, tight.mask.shape[1], tight.mask.shape[0]],
+        "bbox": [x0, y0, x1 - x0, y1 - y0],
         "iscrowd": instance.iscrowd,
         "group_id": instance.group_id,
         "origin": instance.origin,

@@ -8,11 +8,12 @@ import numpy as np
 
 from synth.compositing.matching import (
     Surface,
-    estimate_noise,
     match_jpeg,
     match_light,
     match_noise,
     mean_colour,
+    noise_of,
+    noise_response,
 )
 from synth.compositing.shadow import cast_contact_shadow
 from synth.regions.labels import GROUND
@@ -40,17 +41,23 @@ def compose(
     """
     canvas = photo.image.copy()
     instances = list(photo.instances)
+    boxes = [one.placed.box for one in instances]
     shadow = settings.shadow if rng.random() < settings.shadow_share else 0.0
+    response = noise_response(photo.image) if settings.noise and plan.pastes else None
     surfaces: dict[int, Surface] = {}
     for item in plan.pastes:
         surface = surfaces.get(item.region)
         if surface is None:
-            surface = surfaces[item.region] = _surface(photo, item.region, settings)
+            surface = surfaces[item.region] = _surface(photo, item.region, response, settings)
         cutout = _matched(item, photo, surface, settings, rng)
         if shadow > 0 and item.region == GROUND:
             cast_contact_shadow(canvas, item.placed, shadow)
         placed = paste(canvas, cutout, item.left, item.top, blend)
-        instances = [_behind(one, placed) for one in instances]
+        x0, y0, x1, y1 = placed.box
+        for number, (left, top, right, bottom) in enumerate(boxes):
+            if left < x1 and right > x0 and top < y1 and bottom > y0:
+                instances[number] = _behind(instances[number], placed)
+        boxes.append(placed.box)
         instances.append(
             SceneInstance(
                 placed=placed,
@@ -75,11 +82,13 @@ def _behind(instance: SceneInstance, pasted: PlacedMask) -> SceneInstance:
     return instance if placed is instance.placed else replace(instance, placed=placed, rle=None)
 
 
-def _surface(photo: Photo, region: int, settings: CompositingSettings) -> Surface:
+def _surface(
+    photo: Photo, region: int, response: np.ndarray | None, settings: CompositingSettings
+) -> Surface:
     mask = photo.regions == region
     return Surface(
         colour=mean_colour(photo.image, mask),
-        noise=estimate_noise(photo.image, mask) if settings.noise else 0.0,
+        noise=0.0 if response is None else noise_of(response, mask),
         quality=photo.quality if settings.jpeg else None,
     )
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 import cv2
@@ -22,6 +23,8 @@ from toolkit.blending import PlacedMask
 
 _SLACK = 1e-3  # pixels; far above the rounding of float32 distances, far below one step of a distance
 _ABSENT = np.int16(1 << 14)  # rows away: more than any distance, and twice it still fits int16
+_QUARTERS = np.array([[0, 0, 1, 1], [0, 1, 0, 1]])[:, :, None]  # rows and columns of a cell's four parts
+_SMALL_GAP = 4  # pixels; widening by a disc that small is faster than a distance transform
 _AT_ONCE = 1 << 22  # distances looked at in one go, to bound memory
 
 
@@ -74,6 +77,7 @@ class FreeSpace:
         _vertical_distance(self._free, self._vertical[:, self._pad : self._pad + shape[1]])
         # Around each pixel the columns that a distance can span: a view, made once, as that takes a while.
         self._spans = sliding_window_view(self._vertical, 2 * self._pad + 1, axis=1)  # [h, w, 2 pad + 1]
+        self._squares = np.arange(-self._pad, self._pad + 1, dtype=np.int32) ** 2
 
     @property
     def area(self) -> int:
@@ -110,7 +114,7 @@ class FreeSpace:
             placed: the object's mask.
             gap: pixels around it that are taken away too.
         """
-        if self._empty or placed.area == 0:
+        if self._empty:
             return
         if gap > 0:
             placed = _widen(placed, gap)
@@ -155,8 +159,9 @@ class FreeSpace:
         rows, columns = window[0], slice(window[1].start + self._pad, window[1].stop + self._pad)
         free = self._free[window]
         row = np.arange(len(free), dtype=np.int16)[:, None]  # of the window
-        above = np.maximum.accumulate(np.where(free, -_ABSENT, row), axis=0)  # nearest row that is not free
-        below = np.minimum.accumulate(np.where(free, _ABSENT, row)[::-1], axis=0)[::-1]
+        open_ = free.view(bool)
+        above = np.maximum.accumulate(np.where(open_, -_ABSENT, row), axis=0)  # nearest row that is not free
+        below = np.minimum.accumulate(np.where(open_, _ABSENT, row)[::-1], axis=0)[::-1]
         inside = self._vertical[rows, columns]
         np.minimum(inside, np.minimum(row - above, below - row), out=inside)
         reach = self._reach()  # farther rows do not matter
@@ -196,17 +201,16 @@ class FreeSpace:
         index = np.flatnonzero(self._cells >= least)
         rows, columns = (part * size for part in divmod(index, self._cells.shape[1]))  # [N] each
         best = 0.0
-        while True:
+        while size > 1:
             middle = (size - 1) // 2
             squared = self._squared(rows + middle, columns + middle, reach)  # [N]
-            distance = np.sqrt(squared)
-            best = max(best, float(distance.max()))
-            keep = np.flatnonzero(distance >= best - math.sqrt(2) * (size // 2) - _SLACK)
-            if size == 1:
-                break
+            best = max(best, math.sqrt(squared.max()))
+            lower = max(best - math.sqrt(2) * (size // 2) - _SLACK, 0.0)
+            keep = squared >= lower * lower
             size //= 2
-            rows = (rows[keep][:, None] + np.array([0, 0, size, size])).ravel()
-            columns = (columns[keep][:, None] + np.array([0, size, 0, size])).ravel()
+            rows = (rows[keep] + _QUARTERS[0] * size).ravel()
+            columns = (columns[keep] + _QUARTERS[1] * size).ravel()
+        squared = self._squared(rows, columns, reach)
         deepest = squared.max()
         flat = (rows * self._free.shape[1] + columns)[squared == deepest].min()
         y, x = divmod(int(flat), self._free.shape[1])
@@ -214,14 +218,16 @@ class FreeSpace:
 
     def _squared(self, rows: np.ndarray, columns: np.ndarray, reach: int) -> np.ndarray:
         """Exact squared distances int32 [N] of pixels to what is not free, none of them above ``reach``²."""
-        squares = np.arange(-reach, reach + 1, dtype=np.int32) ** 2
+        squares = self._squares[self._pad - reach : self._pad + reach + 1]
         spans = self._spans[:, :, self._pad - reach : self._pad + reach + 1]  # [h, w, 2 reach + 1]
         result = np.empty(rows.size, np.int32)
         chunk = max(_AT_ONCE // squares.size, 1)
         for start in range(0, rows.size, chunk):
             part = slice(start, start + chunk)
             vertical = spans[rows[part], columns[part]].astype(np.int32)  # [n, 2 reach + 1]
-            result[part] = (vertical * vertical + squares).min(axis=1)
+            vertical *= vertical
+            vertical += squares
+            vertical.min(axis=1, out=result[part])
         return result
 
 
@@ -242,10 +248,11 @@ def _vertical_distance(free: np.ndarray, out: np.ndarray) -> None:
         out: int16 [h, w], pixels; written to.
     """
     row = np.arange(len(free), dtype=np.int16)[:, None]
+    blocked = (1 - free).astype(np.int16)
     # The nearest row that is not free, above and, upside down, below, both in one go; the first row is one.
     nearest = np.empty((len(free), 2, free.shape[1]), np.int16)
-    np.multiply(1 - free, row, out=nearest[:, 0])
-    np.multiply(1 - free[::-1], row, out=nearest[:, 1])
+    np.multiply(blocked, row, out=nearest[:, 0])
+    np.multiply(blocked[::-1], row, out=nearest[:, 1])
     # Row by row: a tenth of the time of numpy's accumulate, which walks along columns.
     rows = list(nearest)
     for previous, current in pairwise(rows):
@@ -270,5 +277,18 @@ def _transform(cells: np.ndarray) -> np.ndarray:
 def _widen(placed: PlacedMask, gap: float) -> PlacedMask:
     """All pixels within ``gap`` of a mask; the crop may reach outside the photo."""
     pad = math.ceil(gap)
-    outside = np.pad(1 - placed.mask.astype(np.uint8), pad, constant_values=1)
-    return PlacedMask(placed.left - pad, placed.top - pad, _transform(outside) <= gap + _SLACK)
+    height, width = placed.mask.shape
+    wide = np.zeros((height + 2 * pad, width + 2 * pad), np.uint8)
+    wide[pad : pad + height, pad : pad + width] = placed.mask
+    if pad <= _SMALL_GAP:
+        wide = cv2.dilate(wide, _disc(gap)).view(bool)
+    else:
+        wide = _transform(1 - wide) <= gap + _SLACK
+    return PlacedMask(placed.left - pad, placed.top - pad, wide)
+
+
+@lru_cache(maxsize=16)
+def _disc(radius: float) -> np.ndarray:
+    """The pixels within a radius of the middle one, uint8 [2 r + 1, 2 r + 1]."""
+    steps = np.arange(-math.ceil(radius), math.ceil(radius) + 1) ** 2
+    return (np.sqrt(steps[:, None] + steps) <= radius + _SLACK).astype(np.uint8)

@@ -7,6 +7,7 @@ from synth.objects.donors import DonorBank, DonorFault, licence_name
 from synth.objects.index import index_donors
 from synth.settings import ObjectSettings
 from tests.helpers.scenes import write_donors
+from toolkit.image import open_image
 from toolkit.split import Annotation, SplitWriter, read_split
 
 
@@ -67,7 +68,18 @@ def test_a_cut_out_from_the_cache_is_the_same(donors, tmp_path):
         assert np.array_equal(donor.cutout.alpha, fresh.cutout.alpha)
         assert np.array_equal(donor.cutout.mask, fresh.cutout.mask)
     assert (donor.image, donor.annotation, donor.license) == ("donor1.png", 5, "MIT")
-    assert len(list((tmp_path / "cache").glob("*.png"))) == 1
+    assert len(list((tmp_path / "cache").glob("*.cut"))) == 1
+
+
+def test_a_photo_of_several_donors_is_opened_once(donors, monkeypatch):
+    opened = []
+    monkeypatch.setattr(
+        "synth.objects.donors.open_image", lambda path: opened.append(path) or open_image(path)
+    )
+    bank = DonorBank(donors, ObjectSettings(), 1.0)
+    for place in (3, 4, 5, 3):
+        bank.open(place)
+    assert [path.name for path in opened] == ["donor1.png"]
 
 
 @pytest.mark.parametrize("cached", [False, True])
