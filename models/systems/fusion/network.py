@@ -50,7 +50,8 @@ class FusionNetwork(ClickNetwork):
         height, width = image.shape[-2:]
         seen = self.normalise(image)  # [B, 3, H, W]
         if self.config.fusion != "baseline":
-            seen = torch.cat([seen, self.guidance(points, height, width)[:, :1]], dim=1)  # [B, 4, H, W]
+            click = self.config.click_scale * self.guidance(points, height, width)[:, :1]
+            seen = torch.cat([seen, click], dim=1)  # [B, 4, H, W]
         features = self.backbone(seen)[-1]  # [B, C, H / 8, W / 8]
         joined = None if self.stream is None else self.stream(seen)  # [B, C', H / 8, W / 8]
         logits = self.head(features, joined)

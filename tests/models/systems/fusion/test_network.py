@@ -149,6 +149,17 @@ def test_the_guidance_is_a_switch(guidance: str) -> None:
     assert (at, away) == pytest.approx(expected[guidance], abs=1e-6)
 
 
+def test_the_click_is_drawn_as_large_as_asked() -> None:
+    network = tiny_fusion(click_scale=4.0)
+    seen = []
+    network.stream.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    answer(network, CLICK)
+    assert seen[0][0, 3, 20, 10].item() == pytest.approx(4.0)
+    assert seen[0][0, 3, 20, 20].item() == pytest.approx(4 * 0.60653, abs=1e-4)  # e^(-1/2), ten pixels away
+    assert torch.equal(seen[0][:, :3], network.normalise(picture()))  # the photo's channels stay
+    assert read_recipe("fusion-r101").model.get("click_scale", FusionConfig().click_scale) == 1
+
+
 def test_late_fusion_reaches_the_head() -> None:
     network = tiny_fusion()
     before = answer(network, CLICK)
