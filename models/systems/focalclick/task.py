@@ -11,12 +11,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.recipes.schema import InteractiveRecipe
-from models.roi_align import roi_align
 from models.systems.clicking.losses import mean_bce, normalised_focal_loss
 from models.systems.clicking.samples import ClickBatch
 from models.systems.clicking.task import InteractiveTask, unwrapped
 from models.systems.focalclick.network import FocalNetwork
 from models.systems.focalclick.settings import FocalTraining
+from models.systems.focalclick.zooming import cut, points_in, target_crops, zoomed
 
 # A focus crop of the whole object grows by a factor drawn from this interval, so that the refiner meets crops
 # as loose as those of use (FocalClick, section 3.4).
@@ -35,6 +35,8 @@ class FocalTask(InteractiveTask):
         """The segmentor's and the refiner's losses after roll-outs of the segmentor."""
         small = reduced(batch, unwrapped(model).config.input_size)
         points, previous = self.roll_out(model, small)
+        if previous.any() and torch.rand(()) < self.settings.zoom_probability:
+            batch, small, points, previous = self._zoom(batch, small, points, previous)
         losses, coarse = self._coarse_losses(model, small, points, previous)
         refined = self._refiner_losses(model, batch, points, coarse)
         losses |= refined
@@ -42,6 +44,16 @@ class FocalTask(InteractiveTask):
             losses["total"] + refined["refined"] + self.settings.border_weight * refined["border"]
         )
         return losses
+
+    def _zoom(
+        self, batch: ClickBatch, small: ClickBatch, points: Tensor, previous: Tensor
+    ) -> tuple[ClickBatch, ClickBatch, Tensor, Tensor]:
+        """Look at target crops, with the mask before as in use: what it selects, not how surely."""
+        side, reach = small.image.shape[-1], batch.image.shape[-1]
+        selected = previous > unwrapped(self.model).config.mask_threshold
+        boxes = target_crops(selected, points)  # pixels of the small pictures
+        batch = zoomed(batch, boxes * (reach / side))
+        return batch, reduced(batch, side), points_in(points, boxes, side), cut(selected.float(), boxes, side)
 
     def _coarse_losses(
         self, model: nn.Module, small: ClickBatch, points: Tensor, previous: Tensor
@@ -65,10 +77,8 @@ class FocalTask(InteractiveTask):
         boxes = training_boxes(batch.target, self.settings.focus_on_border)  # pixels of the picture
         pixels = cut(batch.image.float(), boxes, focus)
         target = (cut(batch.target, boxes, focus) > 0.5).float()
-        inside = points.clone()
-        inside[..., :2] = points[..., :2] * (side / small) - boxes[:, None, :2]
-        inside[..., :2] *= focus / (boxes[:, 2:] - boxes[:, :2])[:, None]
-        output = network.refine(pixels, inside, coarse, boxes * (small / side))
+        inner = boxes * (small / side)  # pixels of the segmentor's input
+        output = network.refine(pixels, points_in(points, inner, focus), coarse, inner)
         border = border_of(target)
         settings = self.recipe.loss
         emphasis = 1 + self.settings.border_emphasis * border
@@ -97,12 +107,6 @@ def reduced(batch: ClickBatch, side: int) -> ClickBatch:
     return ClickBatch(
         image.round().clamp(0, 255).to(torch.uint8), target, points, batch.others, batch.siblings
     )
-
-
-def cut(values: Tensor, boxes: Tensor, size: int) -> Tensor:
-    """One box (x1, y1, x2, y2) of each picture, ``[B, C, H, W]`` to ``[B, C, size, size]``."""
-    parts = [roi_align(one, box[None], 1, size, sampling=1) for one, box in zip(values, boxes, strict=True)]
-    return torch.cat(parts)
 
 
 def training_boxes(target: Tensor, on_border: float) -> Tensor:
