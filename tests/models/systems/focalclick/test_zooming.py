@@ -58,9 +58,7 @@ def test_picture_mask_and_points_move_together() -> None:
 
 
 @pytest.mark.parametrize("probability", [0.0, 1.0])
-def test_zooming_is_a_switch(
-    probability: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_zooming_is_a_switch(probability: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = {"backbone_settings": BACKBONE, "head_channels": 16, "refiner_channels": 16}
     recipe = tiny_recipe(
         write_group_split(tmp_path / "photos"),
