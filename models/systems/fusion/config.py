@@ -24,9 +24,9 @@ class FusionConfig(ClickConfig):
         pyramid_channels: Of each of the pooled maps (see the package's note on the size).
         head_channels: Of the head's output (paper: 512).
         guidance: How the click is drawn; the standard deviation of ``gaussian`` is 10 px (section 3.3).
-        click_scale: Factor on the click's map, whose values are 0 to 1; 1 draws it as it is. A photo's channel
-            spans 4.4 standard deviations beside it, and a training of minutes on top of weights that know
-            photos only hardly finds the click: 4 puts the two on one footing.
+        click_scale: Factor on the click's map, whose values are 0 to 1; 1 draws it as it is. A photo's
+            channel spans 4.4 standard deviations beside it, and a training of minutes on top of weights that
+            know photos only hardly finds the click: 4 puts the two on one footing.
         first_size: Longer side, pixels (section 4.2 trains on 512 × 512).
     """
 
