@@ -20,6 +20,7 @@ from toolkit.split import Split, SplitWriter, read_split
 
 PREVIEW = "preview.jpg"
 PREVIEWED = 40
+_NOT_MADE = "not made: no photo that was tried took an object"
 
 
 def assemble(root: Path, job: Job, workshop: Workshop, journal: Journal, published: dict[str, Any]) -> Split:
@@ -86,7 +87,7 @@ class _Totals:
             self.skipped[item, reason] = self.skipped.get((item, reason), 0) + 1
         if not line["made"]:
             self.failed += 1
-            self.skipped[image_name(line["index"]), "not made: no photo that was tried took an object"] = 1
+            self.skipped[image_name(line["index"]), _NOT_MADE] = 1
             return
         self.images += 1
         self.photos.add(line["image"]["photo"])
@@ -132,7 +133,11 @@ class _Totals:
         return round(count / self.images, 2) if self.images else None
 
     def main_reason(self) -> str:
-        reasons = Counter(reason for _, reason in self.skipped)
+        """What stopped most photos; only their own reasons count, not that images could not be made."""
+        reasons: Counter[str] = Counter()
+        for (_, reason), times in self.skipped.items():
+            if reason != _NOT_MADE:
+                reasons[reason.removeprefix("nothing could be placed: ")] += times
         return reasons.most_common(1)[0][0] if reasons else "no photos"
 
 

@@ -352,10 +352,10 @@ def test_bad_input_is_skipped_counted_and_named(tmp_path):
 def test_a_build_in_which_nothing_can_be_placed_fails_with_the_reason(tmp_path):
     photos = write_photos(tmp_path / "photos", count=2, own=0)
     with pytest.raises(InputError, match="no donor of a fitting size"):
-        run((photos, None), tmp_path / "split", count=2)
+        run((photos, None), tmp_path / "split", count=5)  # more images than photos
     report = json.loads((tmp_path / "split" / "report.json").read_text())
     assert report["made"] == 0
-    assert len(report["skipped"]) == 4
+    assert len(report["skipped"]) == 2 + 5
     assert not (tmp_path / "split" / "annotations.json").exists()
 
 
