@@ -5,8 +5,8 @@ The same plan drawn with several blends differs only at the seams.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from functools import cache
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from synth.regions.labels import GROUND, PLACEABLE, REGION_NAMES
 from synth.scene import Paste, Photo, Plan, free_of_region
 from synth.settings import SynthSettings
 from toolkit.blending import PlacedMask
-from toolkit.cutouts import Cutout, transform, vary_colour
+from toolkit.cutouts import Cutout, transform
 
 # Rows above the ground's own top where its horizon is taken to lie, as a share of the ground's height: a
 # point at the very top of the ground would else have size nought.
@@ -147,7 +147,8 @@ def _place_copies(
             plan.licenses.append(donor.license)
         plan.pastes.append(
             Paste(
-                cutout=vary_colour(cutout, gain) if (gain != 1.0).any() else cutout,
+                cutout=cutout,
+                gain=gain,
                 left=left,
                 top=top,
                 region=region,
@@ -164,27 +165,23 @@ def _draw_variation(
 ) -> tuple[float, float, bool, np.ndarray]:
     """Scale, angle in degrees, whether mirrored, and the gain of each channel, float [3]."""
     variation = settings.variation
-    scale = float(np.exp(rng.uniform(*_logarithms(variation.scale))))
-    angle = float(rng.uniform(*variation.angle))
-    flip = bool(rng.random() < variation.flip)
-    brightness = rng.uniform(-variation.brightness, variation.brightness)
-    colour = rng.uniform(-variation.colour, variation.colour, 3)
-    return scale, angle, flip, (1.0 + brightness) * (1.0 + colour)
-
-
-@cache
-def _logarithms(span: tuple[float, float]) -> tuple[float, float]:
-    low, high = np.log(span)
-    return float(low), float(high)
+    drawn = rng.random(7).tolist()  # at once: a call of the generator takes longer than what it draws
+    least, most = variation.scale
+    scale = least * (most / least) ** drawn[0]
+    angle = variation.angle[0] + (variation.angle[1] - variation.angle[0]) * drawn[1]
+    brightness = 1.0 + variation.brightness * (2 * drawn[3] - 1)
+    gain = np.array([brightness * (1.0 + variation.colour * (2 * value - 1)) for value in drawn[4:]])
+    return scale, angle, drawn[2] < variation.flip, gain
 
 
 def _jittered(
     x: int, y: int, distance: float, cutout: Cutout, jitter: float, rng: np.random.Generator
 ) -> tuple[int, int]:
     """A place near a peak; with full jitter, anywhere that the copy still lies in the peak's free circle."""
-    radius, angle = np.sqrt(rng.random()), 2 * np.pi * rng.random()
-    reach = jitter * max(distance - 0.5 * float(np.hypot(cutout.width, cutout.height)), 0.0) * radius
-    return x + round(reach * float(np.cos(angle))), y + round(reach * float(np.sin(angle)))
+    share, turn = rng.random(2).tolist()
+    reach = jitter * max(distance - 0.5 * math.hypot(cutout.width, cutout.height), 0.0) * math.sqrt(share)
+    angle = 2 * math.pi * turn
+    return x + round(reach * math.cos(angle)), y + round(reach * math.sin(angle))
 
 
 def _size_at(photo: Photo, row: int, donor: Donor) -> float:

@@ -88,7 +88,7 @@ class Paste:
     """One copy, ready to be drawn.
 
     Attributes:
-        cutout: the object, already varied.
+        cutout: the object, scaled, turned and mirrored; its colours are the donor's.
         left: column of the cut-out's first column.
         top: row of the cut-out's first row.
         region: index of the region.
@@ -96,6 +96,7 @@ class Paste:
         group_id: siblings share one.
         peak: x, y and distance of the map's maximum that it was placed by.
         origin: its provenance, as written to the annotation; the blend is added when it is drawn.
+        gain: float [3], factor per channel by which the copy differs from its siblings.
     """
 
     cutout: Cutout
@@ -106,6 +107,7 @@ class Paste:
     group_id: int
     peak: tuple[int, int, float]
     origin: dict[str, Any]
+    gain: np.ndarray | float = 1.0
 
     @property
     def placed(self) -> PlacedMask:

@@ -20,7 +20,7 @@ from synth.regions.labels import GROUND
 from synth.scene import Paste, Photo, Plan, SceneInstance
 from synth.settings import CompositingSettings
 from toolkit.blending import PlacedMask, occlude, paste
-from toolkit.cutouts import Cutout
+from toolkit.cutouts import Cutout, vary_colour
 
 
 def compose(
@@ -109,7 +109,10 @@ def _matched(
         under = photo.regions[rows, columns] == item.region
         # Half the region's light, half that of the very spot, which may lie in a shadow.
         local = mean_colour(spot, under) if under.any() else surface.colour
-        cutout = match_light(cutout, (surface.colour + local) / 2, settings.light, settings.colour)
+        target = (surface.colour + local) / 2
+        cutout = match_light(cutout, target, settings.light, settings.colour, item.gain)
+    elif np.any(item.gain != 1.0):
+        cutout = vary_colour(cutout, item.gain)
     if surface.quality is not None:
         cutout = match_jpeg(cutout, surface.quality)
     if surface.noise > 0:

@@ -46,7 +46,9 @@ def mean_colour(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     return np.array(cv2.mean(image, inside))[:3]
 
 
-def match_light(cutout: Cutout, surface: np.ndarray, light: float, colour: float) -> Cutout:
+def match_light(
+    cutout: Cutout, surface: np.ndarray, light: float, colour: float, gain: np.ndarray | float = 1.0
+) -> Cutout:
     """Draw an object's brightness and cast towards those of a surface.
 
     Args:
@@ -54,14 +56,15 @@ def match_light(cutout: Cutout, surface: np.ndarray, light: float, colour: float
         surface: float [3], mean RGB of the surface.
         light: 0 leaves the brightness, 1 takes the surface's (within limits).
         colour: 0 leaves the cast, 1 takes the surface's (within limits).
+        gain: scalar or [3], by which the object's colours are changed first.
     """
-    own = np.maximum(mean_colour(cutout.image, cutout.mask), 4.0)
+    own = np.maximum(mean_colour(cutout.image, cutout.mask) * gain, 4.0)
     target = np.maximum(surface, 4.0)
     own_light, target_light = float(own @ _LUMINANCE), float(target @ _LUMINANCE)
     brightness = target_light / own_light
     cast = (target / target_light) / (own / own_light)  # [3]
-    gain = brightness**light * cast**colour
-    return vary_colour(cutout, gain=np.clip(gain, *_GAINS))
+    matching = np.clip(brightness**light * cast**colour, *_GAINS)
+    return vary_colour(cutout, gain=matching * gain)
 
 
 def estimate_noise(image: np.ndarray, mask: np.ndarray | None = None) -> float:

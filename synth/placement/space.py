@@ -24,6 +24,7 @@ from toolkit.blending import PlacedMask
 _SLACK = 1e-3  # pixels; far above the rounding of float32 distances, far below one step of a distance
 _ABSENT = np.int16(1 << 14)  # rows away: more than any distance, and twice it still fits int16
 _QUARTERS = np.array([[0, 0, 1, 1], [0, 1, 0, 1]])[:, :, None]  # rows and columns of a cell's four parts
+_SIXTEEN = np.mgrid[:4, :4].reshape(2, 16, 1)
 _SMALL_GAP = 4  # pixels; widening by a disc that small is faster than a distance transform
 _AT_ONCE = 1 << 22  # distances looked at in one go, to bound memory
 
@@ -58,18 +59,15 @@ class FreeSpace:
             free: bool [H, W]; what lies outside the photo is not free.
             stride: side of a cell in pixels, a power of two; by default by the region's size.
         """
-        rows, columns = np.flatnonzero(free.any(axis=1)), np.flatnonzero(free.any(axis=0))
-        self._empty = rows.size == 0
+        left, top, width, height = cv2.boundingRect(np.ascontiguousarray(free).view(np.uint8))
+        self._empty = width == 0
         if self._empty:
             return
-        top, bottom = int(rows[0]), int(rows[-1]) + 1
-        left, right = int(columns[0]), int(columns[-1]) + 1
         self._top, self._left = top - 1, left - 1  # one pixel that is not free lies all around
-        height, width = bottom - top, right - left
         self._stride = stride or _default_stride(height, width)
         shape = (_round_up(height + 2, self._stride), _round_up(width + 2, self._stride))
         self._free = np.zeros(shape, np.uint8)  # [h, w], 0 or 1
-        self._free[1 : height + 1, 1 : width + 1] = free[top:bottom, left:right]
+        self._free[1 : height + 1, 1 : width + 1] = free[top : top + height, left : left + width]
         self._find_cells()
         # On both sides as many columns of zeros as any distance can span.
         self._pad = math.ceil((self._highest + math.sqrt(2)) * self._stride)
@@ -207,6 +205,10 @@ class FreeSpace:
             best = max(best, math.sqrt(squared.max()))
             lower = max(best - math.sqrt(2) * (size // 2) - _SLACK, 0.0)
             keep = squared >= lower * lower
+            if size == 4 and int(np.count_nonzero(keep)) <= 16:
+                rows = (rows[keep] + _SIXTEEN[0]).ravel()
+                columns = (columns[keep] + _SIXTEEN[1]).ravel()
+                break
             size //= 2
             rows = (rows[keep] + _QUARTERS[0] * size).ravel()
             columns = (columns[keep] + _QUARTERS[1] * size).ravel()
@@ -248,9 +250,9 @@ def _vertical_distance(free: np.ndarray, out: np.ndarray) -> None:
         out: int16 [h, w], pixels; written to.
     """
     row = np.arange(len(free), dtype=np.int16)[:, None]
-    blocked = (1 - free).astype(np.int16)
     # The nearest row that is not free, above and, upside down, below, both in one go; the first row is one.
     nearest = np.empty((len(free), 2, free.shape[1]), np.int16)
+    blocked = 1 - free
     np.multiply(blocked, row, out=nearest[:, 0])
     np.multiply(blocked[::-1], row, out=nearest[:, 1])
     # Row by row: a tenth of the time of numpy's accumulate, which walks along columns.
