@@ -103,7 +103,9 @@ def paste(canvas: np.ndarray, cutout: Cutout, left: int, top: int, mode: str = "
     source = (slice(y0 - top, y1 - top), slice(x0 - left, x1 - left))
     mask = cutout.mask[source]
     target = canvas[y0:y1, x0:x1]
-    if mode == "poisson":
+    if mode == "hard":
+        np.copyto(target, cutout.image[source], where=mask[..., None])
+    elif mode == "poisson":
         _clone(target, cutout.image[source], mask)
     else:
         mix(target, cutout.image[source], edge_alpha(cutout, mode)[source])

@@ -134,33 +134,36 @@ def transform(
     Returns:
         The changed cut-out, cropped to its mask; None when nothing of it is left.
     """
-    image, alpha = cutout.image, cutout.alpha
-    inside: np.ndarray = cutout.mask.astype(np.uint8) * np.uint8(255)
+    image, alpha, mask = cutout.image, cutout.alpha, cutout.mask
     if flip:
-        image, alpha, inside = image[:, ::-1], alpha[:, ::-1], inside[:, ::-1]
+        image, alpha, mask = image[:, ::-1], alpha[:, ::-1], mask[:, ::-1]
     quarters = round(angle / 90.0)
     if math.isclose(angle, 90.0 * quarters, abs_tol=1e-9):  # exact, without resampling
-        image, alpha, inside = (np.rot90(layer, quarters % 4) for layer in (image, alpha, inside))
+        if quarters % 4:
+            image, alpha, mask = (np.rot90(layer, quarters % 4) for layer in (image, alpha, mask))
         angle = 0.0
-    if scale < 0.75:  # a warp samples too sparsely when it shrinks: average areas first
-        size = (max(round(image.shape[1] * scale), 1), max(round(image.shape[0] * scale), 1))
-        image, alpha, inside = (
-            cv2.resize(np.ascontiguousarray(layer), size, interpolation=cv2.INTER_AREA)
-            for layer in (image, alpha, inside)
-        )
-        scale = 1.0
     if scale != 1.0 or angle != 0.0:
-        image, alpha, inside = _warp(image, alpha, inside, scale, angle)
-    mask = inside >= 128
+        image, alpha = _resampled(image, alpha, scale, angle)
+        mask = alpha >= 128  # the ramp has its middle on the boundary
     if not mask.any():
         return None
-    return trim(Cutout(np.ascontiguousarray(image), np.ascontiguousarray(alpha), mask), margin)
+    layers = (np.ascontiguousarray(layer) for layer in (image, alpha, mask))
+    return trim(Cutout(*layers), margin)
 
 
-def _warp(
-    image: np.ndarray, alpha: np.ndarray, inside: np.ndarray, scale: float, angle: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    height, width = inside.shape
+def _resampled(
+    image: np.ndarray, alpha: np.ndarray, scale: float, angle: float
+) -> tuple[np.ndarray, np.ndarray]:
+    if scale < 0.75:  # a warp samples too sparsely when it shrinks: average areas first
+        size = (max(round(image.shape[1] * scale), 1), max(round(image.shape[0] * scale), 1))
+        image, alpha = (
+            cv2.resize(np.ascontiguousarray(layer), size, interpolation=cv2.INTER_AREA)
+            for layer in (image, alpha)
+        )
+        scale = 1.0
+        if angle == 0.0:
+            return image, alpha
+    height, width = alpha.shape
     cos, sin = scale * math.cos(math.radians(angle)), scale * math.sin(math.radians(angle))
     new_width = math.ceil(abs(width * cos) + abs(height * sin)) + 2
     new_height = math.ceil(abs(width * sin) + abs(height * cos)) + 2
@@ -172,7 +175,6 @@ def _warp(
     return (
         cv2.warpAffine(np.ascontiguousarray(image), matrix, size, borderMode=cv2.BORDER_REPLICATE),
         cv2.warpAffine(np.ascontiguousarray(alpha), matrix, size),
-        cv2.warpAffine(np.ascontiguousarray(inside), matrix, size),
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from synth.compositing.matching import (
     Surface,
+    estimate_noise,
     match_jpeg,
     match_light,
     match_noise,
@@ -45,11 +46,17 @@ def compose(
     shadow = settings.shadow if rng.random() < settings.shadow_share else 0.0
     response = noise_response(photo.image) if settings.noise and plan.pastes else None
     surfaces: dict[int, Surface] = {}
+    grain: dict[tuple[int, int], float] = {}  # noise of each object in each region, from its first copy
     for item in plan.pastes:
         surface = surfaces.get(item.region)
         if surface is None:
             surface = surfaces[item.region] = _surface(photo, item.region, response, settings)
-        cutout = _matched(item, photo, surface, settings, rng)
+        cutout = _matched(item, photo, surface, settings)
+        if surface.noise > 0:
+            own = (item.region, item.group_id)
+            if own not in grain:
+                grain[own] = estimate_noise(cutout.image, cutout.mask)
+            cutout = match_noise(cutout, surface.noise, rng, grain[own])
         if shadow > 0 and item.region == GROUND:
             cast_contact_shadow(canvas, item.placed, shadow)
         placed = paste(canvas, cutout, item.left, item.top, blend)
@@ -98,7 +105,6 @@ def _matched(
     photo: Photo,
     surface: Surface,
     settings: CompositingSettings,
-    rng: np.random.Generator,
 ) -> Cutout:
     """The copy in the light of the place where it lands."""
     cutout = item.cutout
@@ -115,6 +121,4 @@ def _matched(
         cutout = vary_colour(cutout, item.gain)
     if surface.quality is not None:
         cutout = match_jpeg(cutout, surface.quality)
-    if surface.noise > 0:
-        cutout = match_noise(cutout, surface.noise, rng)
     return cutout

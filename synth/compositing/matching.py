@@ -107,15 +107,16 @@ def _median(values: np.ndarray) -> float:
     return float(low + high) / 2
 
 
-def match_noise(cutout: Cutout, noise: float, rng: np.random.Generator) -> Cutout:
+def match_noise(cutout: Cutout, noise: float, rng: np.random.Generator, own: float | None = None) -> Cutout:
     """Add noise to an object that has less than the photo.
 
     Args:
         cutout: the object.
         noise: standard deviation in the photo, levels of 255.
         rng: draws the noise.
+        own: standard deviation in the object, where it is known.
     """
-    own = estimate_noise(cutout.image, cutout.mask)
+    own = estimate_noise(cutout.image, cutout.mask) if own is None else own
     missing = math.sqrt(max(noise * noise - own * own, 0.0))
     if missing < 0.5:
         return cutout

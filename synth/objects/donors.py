@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from synth.settings import ObjectSettings
 from toolkit.blending import PlacedMask
 from toolkit.cutouts import Cutout, cut_out
 from toolkit.errors import InputError
-from toolkit.files import write_bytes_atomic, write_text_atomic
+from toolkit.files import write_text_atomic
 from toolkit.image import open_image
 from toolkit.split import Annotation, ImageRecord, Split
 
@@ -176,9 +177,15 @@ def licence_name(split: Split, record: ImageRecord) -> str | None:
 def _write(path: Path, cutout: Cutout) -> None:
     """Keep a cut-out: its height and width, colours, alpha, mask, not compressed, as that is read fastest."""
     layers = (cutout.image, cutout.alpha, cutout.mask)
-    write_bytes_atomic(
-        path, _SIZE.pack(*cutout.mask.shape) + b"".join(np.ascontiguousarray(one).tobytes() for one in layers)
-    )
+    data = _SIZE.pack(*cutout.mask.shape) + b"".join(np.ascontiguousarray(one).tobytes() for one in layers)
+    # As write_bytes_atomic, without its care for links and missing folders, which takes as long as the rest.
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(data)
+    except FileNotFoundError:  # the first one
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_bytes(data)
+    os.replace(temporary, path)
 
 
 def _read(path: Path | None) -> Cutout | None:

@@ -85,6 +85,7 @@ def write_sources(root: Path, photos: int = 40, donors: int = 100) -> tuple[Path
 def measure(sources: tuple[Path, Path], out: Path, images: int, workers: int) -> BuildCosts:
     """Build a split and take the times."""
     cutouts = str(out / ".build" / "cutouts")
+    cv2.setNumThreads(1)  # as in every worker, else one process would use all cores
     job = Job(str(sources[0]), str(sources[1]), SynthSettings(), images, 0, cutouts=cutouts)
     before, start = time.process_time(), time.perf_counter()
     split = build(out, job, partial(run_local, workers=workers))
