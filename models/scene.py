@@ -21,8 +21,7 @@ from toolkit.errors import InputError, UnsupportedSystem
 from toolkit.masks import mask_box
 from toolkit.selection import Instance
 
-# Larger side, pixels of a view, at which siblings are sought. On 129 groups of 60 photos of photos/val, 48,
-# 64 and 90 gave AP 0.134; 32, 128, or the view that the clicked object was found in, 0.126 to 0.131.
+# Larger side, pixels of a view, at which siblings are sought: models/RESULTS.md, "Groups".
 SIBLING_SIDE = 64.0
 MOST_PROPOSED = 24  # clicks whose proposals are remembered: more than one object takes
 COMPARED_SIDE = 1024  # longer side, pixels, at which proposed masks are compared
