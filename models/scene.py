@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -14,6 +13,7 @@ from models.one_click.finder import FoundObject
 from models.proposing import grid_points, group_by_similarity, without_duplicates
 from models.recently_used import RecentlyUsed
 from models.several_clicks import ClickProposals, object_of_clicks
+from models.sibling_views import SiblingViews
 from models.view import PhotoView, SelectionModels
 from models.zoom_in import look_closer, smallest_side, zoom_scale
 from toolkit.clicks import Click, center_click
@@ -21,8 +21,6 @@ from toolkit.errors import InputError, UnsupportedSystem
 from toolkit.masks import mask_box
 from toolkit.selection import Instance
 
-# Larger side, pixels of a view, at which siblings are sought: models/RESULTS.md, "Groups".
-SIBLING_SIDE = 64.0
 MOST_PROPOSED = 24  # clicks whose proposals are remembered: more than one object takes
 COMPARED_SIDE = 1024  # longer side, pixels, at which proposed masks are compared
 
@@ -32,8 +30,8 @@ class PhotoScene:
 
     The photo is encoded at one or more scales (views). Each click looks at all of them, and of all that they
     propose the object is what agrees best with the rest (:mod:`models.agreement`); its siblings are sought in
-    the view that shows it neither too small nor too large. A scene is never changed by a click, so threads
-    may share one.
+    the view that shows it neither too small nor too large (:mod:`models.sibling_views`). A click changes
+    nothing but what is remembered, so threads may share a scene.
 
     Attributes:
         height: Of the photo, pixels.
@@ -53,6 +51,7 @@ class PhotoScene:
         self.views = tuple(views)
         self.height, self.width = size
         self.photo = photo
+        self._sibling_views = SiblingViews(models, views, photo)
         # so that one more click on an object does not ask about the clicks before it again
         self._proposed: RecentlyUsed[tuple[tuple[float, float], ...], list[PlacedObject]] = RecentlyUsed(
             MOST_PROPOSED
@@ -63,7 +62,7 @@ class PhotoScene:
         """Memory that the scene holds, in bytes."""
         own = 0 if self.photo is None else self.photo.nbytes
         own += sum(item.found.logits.nbytes for items in self._proposed.values() for item in items)
-        return own + sum(view.nbytes for view in self.views)
+        return own + self._sibling_views.nbytes + sum(view.nbytes for view in self.views)
 
     def prepare(self) -> None:
         """Compute now what the first selection would otherwise; for a photo that was encoded ahead."""
@@ -103,7 +102,8 @@ class PhotoScene:
         chosen = self._answer([click, *(replace(negative, positive=False) for negative in negatives)])
         if chosen is None:
             return []
-        settings, view = config or self._models.config, self._view_for_siblings(chosen)
+        settings = config or self._models.config
+        view = self._sibling_views.nearest(chosen.side, settings.zoom_in)
         avoid = [self._point(c, view) for c in negatives]
         accepted = view.select(chosen.at_scale(view.scale).found, avoid, settings)
         siblings = [PlacedObject(item.item, view.scale) for item in accepted[1:]]
@@ -140,7 +140,7 @@ class PhotoScene:
         chosen = self._agreed([[click]])[0]
         if chosen is None:
             return []
-        view = self._view_for_siblings(chosen)
+        view = self._sibling_views.nearest(chosen.side, self._models.config.zoom_in)
         proposals = view.propose(chosen.at_scale(view.scale).found, self._models.config.single_window, limit)
         return [(self._click_at(p.x, p.y, view), p.confidence) for p in proposals]
 
@@ -297,15 +297,6 @@ class PhotoScene:
     def _view_of(self, placed: PlacedObject) -> PhotoView:
         """The view that an object was found in; the one of the nearest scale for what a crop showed."""
         return min(self.views, key=lambda view: abs(view.scale - placed.scale))
-
-    def _view_for_siblings(self, placed: PlacedObject) -> PhotoView:
-        """The view that shows an object, and what is like it, nearest to the size that finds most siblings.
-
-        Clicks on things of one size look in one view, where the networks' answers are known by then.
-        """
-        return min(
-            self.views, key=lambda view: abs(math.log(max(placed.side, 1) * view.scale / SIBLING_SIDE))
-        )
 
     def _point(self, click: Click, view: PhotoView) -> tuple[float, float]:
         if not (0 <= click.x < self.width and 0 <= click.y < self.height):

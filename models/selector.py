@@ -8,11 +8,11 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 
 from models.cpn import ProposalModel
+from models.encoding import encode_view
 from models.folding import load_folded
 from models.ids import SelectionConfig
 from models.loading import BUNDLED, fingerprint
@@ -21,7 +21,7 @@ from models.one_click.finder import ObjectFinder
 from models.pvm import VerificationModel
 from models.scene import PhotoScene
 from models.variants import switches_of, with_network, with_settings, without_clicks
-from models.view import PhotoView, SelectionModels
+from models.view import SelectionModels
 from models.zoom_in import LARGEST_SCALE, LEAST_GAIN
 from toolkit.errors import InputError
 
@@ -29,7 +29,6 @@ from toolkit.errors import InputError
 # the last shows small ones large enough.
 WORKING_SIZES = (320, 512, 1024)
 LARGEST_ENLARGEMENT = 2.0
-PADDING_MULTIPLE = 32
 
 
 class Selector:
@@ -126,21 +125,10 @@ class Selector:
         height, width = image.shape[:2]
         longer = max(height, width)
         scales = sorted({min(size / longer, LARGEST_ENLARGEMENT) for size in self.working_sizes})
-        views = [self._view(image, scale) for scale in scales]
+        views = [encode_view(self.models, image, scale) for scale in scales]
         # a crop shows more than the finest view, or the photo's own pixels are not needed any more
         kept = image.copy() if LEAST_GAIN * max(scales) <= LARGEST_SCALE else None
         return PhotoScene(self.models, views, (height, width), kept)
-
-    def _view(self, image: np.ndarray, scale: float) -> PhotoView:
-        height, width = image.shape[:2]
-        rows, columns = max(round(height * scale), 1), max(round(width * scale), 1)
-        mode = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-        scaled = cv2.resize(image, (columns, rows), interpolation=mode) if scale != 1 else image
-        model = self.models.finder.model
-        padded = pad(scaled, model.config.image_mean)
-        tensor = torch.from_numpy(np.ascontiguousarray(padded.transpose(2, 0, 1))).to(model.device)
-        encoded = self.models.finder.encode(tensor[None], rows, columns)
-        return PhotoView(self.models, tensor, encoded, scale)
 
     def scene_arrays(self, scene: PhotoScene) -> dict[str, np.ndarray]:
         """An encoded photo as arrays, to keep on disk; see :mod:`models.scene_arrays`."""
@@ -165,13 +153,3 @@ class Selector:
         networks = [self.models.finder.model, self.models.proposals, self.models.verification]
         present = [network for network in networks if network is not None]
         return fingerprint(present, self.models.config, self.working_sizes)
-
-
-def pad(image: np.ndarray, colour: list[float]) -> np.ndarray:
-    """Pad ``[H, W, 3]`` at the right and bottom to multiples of 32, with the network's mean colour."""
-    height, width = image.shape[:2]
-    bottom, right = -height % PADDING_MULTIPLE, -width % PADDING_MULTIPLE
-    if not bottom and not right:
-        return image
-    value = [round(c) for c in colour]
-    return cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_CONSTANT, value=value)

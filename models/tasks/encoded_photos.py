@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from models.data.group_samples import COVERAGE_STRIDE, GroupObject
+from models.encoding import pad
 from models.one_click import OneClickModel
 from models.one_click.finder import EncodedImage, ObjectFinder
-from models.selector import pad
 from models.tasks.frozen import mask_and_box, predicted
 from models.tasks.validation import photos_with_objects
 from toolkit.clicks import center_click

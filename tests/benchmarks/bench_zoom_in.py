@@ -4,11 +4,13 @@
 
 gives the network smaller copies of the photos than the selector does by default, so that an ordinary photo
 stands to them as one of 2,048 pixels stands to the default ones, and clicks the middle of every object, once
-with crops of the photo's own resolution and once without.
+with crops of the photo's own resolution and once without. With --groups it clicks one object of each group
+instead and compares what comes back, with and without the crops and the finer view.
 """
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ import typer
 
 from models.selector import Selector
 from toolkit.clicks import center_click
+from toolkit.evaluation.groups import run_groups
 from toolkit.masks import mask_iou
 from toolkit.metrics import size_of
 from toolkit.split import Split, read_split
@@ -62,17 +65,35 @@ def click_all(split: Split, selectors: Sequence[Selector], limit: int) -> tuple[
     return clicked, seconds
 
 
+def compare_groups(split: Split, selectors: Sequence[Selector], limit: int) -> list[dict[str, float]]:
+    """What `declutter eval groups` says of each selector on some photos."""
+    with tempfile.TemporaryDirectory() as folder:
+        return [
+            run_groups(split, selector, Path(folder) / str(number), limit=limit)
+            for number, selector in enumerate(selectors)
+        ]
+
+
 def main(
     split: Annotated[Path, typer.Argument(help="A split with objects.")],
     limit: Annotated[int, typer.Option(help="Photos, evenly spread.")] = 60,
     sizes: Annotated[str, typer.Option(help="Longer sides of the copies, pixels.")] = ",".join(
         map(str, SIZES)
     ),
+    groups: Annotated[bool, typer.Option("--groups", help="Compare selections of groups.")] = False,
 ) -> None:
     """Compare both and print mean IoUs and the time of the clicks."""
     copies = [int(size) for size in sizes.split(",")]
-    selector = Selector.load(working_sizes=copies)
-    clicked, seconds = click_all(read_split(split), [selector.with_selection(zoom_in=False), selector], limit)
+    zooming = Selector.load(working_sizes=copies)
+    selectors = [zooming.with_selection(zoom_in=False), zooming]
+    if groups:
+        for name, result in zip(
+            ("without", "with"), compare_groups(read_split(split), selectors, limit), strict=True
+        ):
+            figures = (f"{key} {result[key]:.3f}" for key in ("ap", "ar", "precision", "recall"))
+            typer.echo(f"{name:8} {result['n']} groups  {'  '.join(figures)}")
+        return
+    clicked, seconds = click_all(read_split(split), selectors, limit)
     for size in ("small", "medium", "large", "all"):
         own = np.array([c.ious for c in clicked if size in (c.size, "all")])
         if len(own):

@@ -10,9 +10,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from models.encoding import pad
 from models.ids import SelectionConfig
 from models.one_click.finder import ObjectFinder
-from models.selector import Selector, pad
+from models.selector import Selector
 from models.view import SelectionModels
 from tests.helpers.networks import eager_one_click, folded, random_cpn, save_selector
 from toolkit.clicks import Click
