@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from models.loading import load_network
+from models.one_click import OneClickModel
 from toolkit.errors import InputError
 
 
@@ -22,6 +23,8 @@ def initial_weights(model: nn.Module, source: Path) -> Mapping[str, Tensor] | Pa
     Args:
         model: The network that will learn.
         source: A folder written by ``save_pretrained``, or any file or folder that the training loop reads.
+
+    A click-free 1C-DSN may go on from one that sees clicks: it leaves out the weights of the click channels.
 
     Returns:
         The weights by the names of the network's parameters, or the source itself for the loop to read.
@@ -36,4 +39,18 @@ def initial_weights(model: nn.Module, source: Path) -> Mapping[str, Tensor] | Pa
     if not isinstance(model, PreTrainedModel) or not (source / "config.json").is_file():
         return source
     network = load_network(type(model), source, None, torch.device("cpu"))
-    return source if network is None else network.state_dict()
+    if network is None:
+        return source
+    weights = network.state_dict()
+    if isinstance(model, OneClickModel) and not model.config.click_embedding:
+        return _without_click_channels(weights, model)
+    return weights
+
+
+def _without_click_channels(weights: Mapping[str, Tensor], model: OneClickModel) -> dict[str, Tensor]:
+    """What a click-free 1C-DSN takes over: of convolutions that read clicks, which come last, the rest."""
+    return {
+        name: weights[name][:, : own.shape[1]].clone() if own.ndim == 4 else weights[name]
+        for name, own in model.state_dict().items()
+        if name in weights
+    }
