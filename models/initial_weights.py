@@ -20,11 +20,11 @@ def initial_weights(model: nn.Module, source: Path) -> Mapping[str, Tensor] | Pa
     transformers writes some backbones' parameters under other names than it holds them (those of the hub's
     files), so that only its own reader finds them all.
 
+    A click-free 1C-DSN may go on from one that sees clicks: it leaves out the weights of the click channels.
+
     Args:
         model: The network that will learn.
         source: A folder written by ``save_pretrained``, or any file or folder that the training loop reads.
-
-    A click-free 1C-DSN may go on from one that sees clicks: it leaves out the weights of the click channels.
 
     Returns:
         The weights by the names of the network's parameters, or the source itself for the loop to read.

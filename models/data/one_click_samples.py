@@ -79,10 +79,7 @@ def make_sample(
     Source: SimpSON, section 5.1: at most 50 % of the instances, so that predictions follow the clicks.
     """
     candidates = clickable(canvas)
-    chosen: list[CanvasObject] = [] if click else candidates
-    if candidates and click:
-        count = min(max(len(candidates) // 2, 1), limit)
-        chosen = [candidates[i] for i in rng.choice(len(candidates), count, replace=False)]
+    chosen = _half(candidates, rng, limit) if click else candidates
     boxes, centers, masks, clicks = [], [], [], []
     for item in chosen:
         ys, xs = item.mask.nonzero()
@@ -99,6 +96,13 @@ def make_sample(
         masks=np.array(masks, np.uint8).reshape(-1, side // stride, side // stride),
         clicks=clicks,
     )
+
+
+def _half(candidates: list[CanvasObject], rng: np.random.Generator, limit: int) -> list[CanvasObject]:
+    if not candidates:
+        return []
+    count = min(max(len(candidates) // 2, 1), limit)
+    return [candidates[i] for i in rng.choice(len(candidates), count, replace=False)]
 
 
 def collate(samples: Sequence[OneClickSample]) -> OneClickBatch:

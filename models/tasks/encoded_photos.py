@@ -8,11 +8,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
 from torch import Tensor
 
 from models.data.group_samples import COVERAGE_STRIDE, GroupObject
-from models.encoding import pad
+from models.encoding import network_input
 from models.one_click import OneClickModel
 from models.one_click.finder import EncodedImage, ObjectFinder
 from models.tasks.frozen import mask_and_box, predicted
@@ -89,10 +88,7 @@ def _group(annotation: Annotation) -> int:
 def _encode(frozen: OneClickModel, data: Split, record: ImageRecord, most: int) -> EncodedPhoto:
     photo = data.open_image(record)
     scale = WORKING_SIZE / max(photo.shape[:2])
-    height, width = (max(round(side * scale), 1) for side in photo.shape[:2])
-    mode = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    padded = pad(cv2.resize(photo, (width, height), interpolation=mode), frozen.config.image_mean)
-    image = torch.from_numpy(np.ascontiguousarray(padded.transpose(2, 0, 1)))
+    image, _, _ = network_input(photo, scale, frozen.config.image_mean)
     encoded = ObjectFinder(frozen).encode_batch(image[None].to(frozen.device))[0]
     truths = [_truth(a, m, scale, encoded) for a, m in _masks(data, record, most)]
     found = predicted(frozen, encoded, [truth.click for truth in truths])
