@@ -1,4 +1,4 @@
-"""Sets of weights: a folder with the networks ``one-click``, ``cpn`` and ``pvm`` in half precision."""
+"""Sets of weights: a folder with the networks of `NETWORKS`, in half precision."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from models.cpn import ProposalModel
 from models.loading import load_network, without_progress_bars
 from models.one_click import OneClickModel
 from models.pvm import VerificationModel
+from models.refiner import RefinerModel
 from toolkit.errors import InputError
 
 NETWORKS: dict[str, type[PreTrainedModel]] = {
     "one-click": OneClickModel,
     "cpn": ProposalModel,
     "pvm": VerificationModel,
+    "refiner": RefinerModel,
 }
 
 
@@ -26,14 +28,14 @@ def bundle_network(source: Path, name: str, out: Path) -> Path:
 
     Args:
         source: Folder written by ``save_pretrained``.
-        name: ``one-click``, ``cpn`` or ``pvm``.
+        name: ``one-click``, ``cpn``, ``pvm`` or ``refiner``.
         out: Folder of the set.
 
     Returns:
         The network's folder in the set.
 
     Raises:
-        InputError: The name is none of the three, or the source holds no such network.
+        InputError: The name is none of these, or the source holds no such network.
     """
     if name not in NETWORKS:
         raise InputError(f"name '{name}': expected one of {', '.join(NETWORKS)}")

@@ -118,7 +118,7 @@ def show(
 @app.command("bundle")
 def bundle(
     source: Annotated[Path, typer.Argument(help="Folder of a trained network, such as runs/NAME/final.")],
-    name: Annotated[str, typer.Argument(help="one-click, cpn or pvm.")],
+    name: Annotated[str, typer.Argument(help="one-click, cpn, pvm or refiner.")],
     out: Annotated[Path, typer.Option(help="Folder that holds the set.")] = BUNDLED,
 ) -> None:
     """Put a trained network into a set of weights, in half precision."""
@@ -157,14 +157,14 @@ def export(
         str | None,
         typer.Argument(
             metavar="[NAME_OR_FOLDER]",
-            help="one-click, pvm, a set of weights or a network's folder; the bundled set by default.",
+            help="one-click, pvm, refiner, a set or a network's folder; the bundled set by default.",
         ),
     ] = None,
     measure: Annotated[
         bool, typer.Option(help="Time the encoder in torch and onnxruntime, on one thread.")
     ] = True,
 ) -> None:
-    """Write 1C-DSN's encoder and heads and PVM's embedding network as ONNX, checked against torch."""
+    """Write 1C-DSN's encoder and heads, PVM and the mask refiner as ONNX, checked against torch."""
     from models.exporting import SPEED_SIZE, exportable, time_encoder, write_graphs
     from models.exporting.writing import DESCRIPTION, INSTALL
 

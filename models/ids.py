@@ -26,6 +26,8 @@ class SelectionConfig:
         zoom_in: Whether what comes out small in a large photo is looked at again in a crop
             (:mod:`models.zoom_in`), and its siblings are sought in a finer view
             (:mod:`models.sibling_views`); no part of the paper.
+        refine: Whether masks are mended in crops of their own where the weights hold a refiner
+            (:mod:`models.refiner`); no part of the paper.
     """
 
     rounds: int = 5
@@ -38,6 +40,7 @@ class SelectionConfig:
     similarity: float = 0.5
     overlap: float = 0.5
     zoom_in: bool = True
+    refine: bool = True
 
 
 @dataclass(frozen=True)

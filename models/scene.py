@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 
 import numpy as np
+import torch
 
 from models.agreement import PlacedObject, agreed, agreement, overlaps_of_smaller
 from models.ids import SelectionConfig
 from models.one_click.finder import FoundObject
 from models.proposing import grid_points, group_by_similarity, without_duplicates
 from models.recently_used import RecentlyUsed
+from models.refiner.refining import Copy, refine
 from models.several_clicks import ClickProposals, object_of_clicks
 from models.sibling_views import SiblingViews
 from models.view import PhotoView, SelectionModels
@@ -22,6 +24,7 @@ from toolkit.masks import mask_box
 from toolkit.selection import Instance
 
 MOST_PROPOSED = 24  # clicks whose proposals are remembered: more than one object takes
+MOST_REFINED = 256  # objects whose refined masks are remembered: more than a selection holds
 COMPARED_SIDE = 1024  # longer side, pixels, at which proposed masks are compared
 
 
@@ -56,12 +59,14 @@ class PhotoScene:
         self._proposed: RecentlyUsed[tuple[tuple[float, float], ...], list[PlacedObject]] = RecentlyUsed(
             MOST_PROPOSED
         )
+        self._refinements: RecentlyUsed[Hashable, PlacedObject] = RecentlyUsed(MOST_REFINED)
 
     @property
     def nbytes(self) -> int:
         """Memory that the scene holds, in bytes."""
         own = 0 if self.photo is None else self.photo.nbytes
         own += sum(item.found.logits.nbytes for items in self._proposed.values() for item in items)
+        own += sum(item.found.logits.nbytes for item in self._refinements.values())
         return own + self._sibling_views.nbytes + sum(view.nbytes for view in self.views)
 
     def prepare(self) -> None:
@@ -110,6 +115,7 @@ class PhotoScene:
         clicks = [self._click(item.found, view) for item in siblings]
         if settings.zoom_in:
             siblings = self._looked_closer(clicks, siblings, negatives)
+        siblings = self._refined(siblings, settings, negatives)
         first = self._instance(chosen, click, group=0, score=chosen.found.score)
         if first is None:
             return []
@@ -205,7 +211,7 @@ class PhotoScene:
             items = [found[index][1] for index in own]
             labels = group_by_similarity(view.similarities(items))
             for index, item, label in zip(own, items, labels, strict=True):
-                placed = PlacedObject(item, view.scale)
+                placed = self._refined_alone(PlacedObject(item, view.scale))
                 instance = self._instance(placed, self._click(item, view), score=scores[index])
                 if instance is not None:
                     grouped.append((instance, number * limit + label))
@@ -275,8 +281,40 @@ class PhotoScene:
         return answers
 
     def _agreed(self, groups: Sequence[Sequence[Click]]) -> list[PlacedObject | None]:
-        """For each group of clicks the proposal that agrees best with the others."""
-        return [agreed(items) for items in self._proposals(groups)]
+        """For each group of clicks the proposal that agrees best with the others, refined."""
+        chosen = [agreed(items) for items in self._proposals(groups)]
+        refined = iter(self._refined([item for item in chosen if item is not None], self._models.config))
+        return [None if item is None else next(refined) for item in chosen]
+
+    def _refined(
+        self, items: Sequence[PlacedObject], settings: SelectionConfig, negatives: Sequence[Click] = ()
+    ) -> list[PlacedObject]:
+        """Objects as the refiner mends them, where no negative click speaks against it."""
+        if self._models.refiner is None or not settings.refine:
+            return list(items)
+        keys = [(i.found.clicks, i.found.score, i.found.top, i.found.left, i.scale) for i in items]
+        known = {key: self._refinements.get(key) for key in keys}
+        fresh = {key: item for key, item in zip(keys, items, strict=True) if known[key] is None}
+        if fresh:
+            answers = refine(self._models.refiner, self._copies(), list(fresh.values()))
+            for key, (answer, _) in zip(fresh, answers, strict=True):
+                self._refinements.keep(key, answer)
+                known[key] = answer
+        points = _points(negatives)
+        return [
+            item if (own := known[key]) is None or any(own.holds(*p) for p in points) else own
+            for key, item in zip(keys, items, strict=True)
+        ]
+
+    def _copies(self) -> list[Copy]:
+        """The photo at all scales there are."""
+        copies = [
+            Copy(view.image[:, : view.encoded.height, : view.encoded.width], view.scale)
+            for view in self.views
+        ]
+        if self.photo is not None:
+            copies.append(Copy(torch.from_numpy(self.photo).permute(2, 0, 1), 1.0))
+        return copies
 
     def _answer(self, clicks: Sequence[Click]) -> PlacedObject | None:
         """The object of one or more positive clicks, without what negative ones are on."""
@@ -292,7 +330,10 @@ class PhotoScene:
             )
             for click, items in zip(clicks, proposals, strict=False)
         ]
-        return object_of_clicks(own, proposals[-1] if together else ())
+        return object_of_clicks(own, proposals[-1] if together else (), self._refined_alone)
+
+    def _refined_alone(self, item: PlacedObject) -> PlacedObject:
+        return self._refined([item], self._models.config)[0]
 
     def _view_of(self, placed: PlacedObject) -> PhotoView:
         """The view that an object was found in; the one of the nearest scale for what a crop showed."""

@@ -19,6 +19,7 @@ from models.loading import BUNDLED, fingerprint
 from models.one_click import OneClickModel
 from models.one_click.finder import ObjectFinder
 from models.pvm import VerificationModel
+from models.refiner import RefinerModel
 from models.scene import PhotoScene
 from models.variants import switches_of, with_network, with_settings, without_clicks
 from models.view import SelectionModels
@@ -64,7 +65,8 @@ class Selector:
 
         Args:
             source: A folder (or hub id) with the sub-folders ``one-click`` and, for siblings, ``cpn`` and
-                ``pvm``; or a folder (or hub id) that is a 1C-DSN itself. The bundled weights by default.
+                ``pvm``, for finer masks ``refiner``; or a folder (or hub id) that is a 1C-DSN itself. The
+                bundled weights by default.
             device: Where to run; a GPU when there is one, by default.
             config: Parameters of the selection.
             working_sizes: See the class.
@@ -87,6 +89,7 @@ class Selector:
             load_folded(ProposalModel, root, "cpn", target),
             load_folded(VerificationModel, root, "pvm", target),
             config or SelectionConfig(),
+            load_folded(RefinerModel, root, "refiner", target),
         )
         return cls(models, working_sizes)
 
@@ -144,12 +147,14 @@ class Selector:
 
     @property
     def parameters(self) -> int:
-        """Of the 1C-DSN: clicks on one object run nothing else."""
-        return sum(weights.numel() for weights in self.models.finder.model.parameters())
+        """Of the 1C-DSN and the refiner: clicks on one object run nothing else."""
+        networks = [self.models.finder.model, self.models.refiner]
+        return sum(p.numel() for network in networks if network is not None for p in network.parameters())
 
     @cached_property
     def fingerprint(self) -> str:
         """A text that changes whenever the weights or the settings do."""
-        networks = [self.models.finder.model, self.models.proposals, self.models.verification]
+        parts = self.models
+        networks = [parts.finder.model, parts.proposals, parts.verification, parts.refiner]
         present = [network for network in networks if network is not None]
         return fingerprint(present, self.models.config, self.working_sizes)

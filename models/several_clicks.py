@@ -6,7 +6,7 @@ a click near an object's border often are its surroundings, which would swallow 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -40,20 +40,24 @@ class ClickProposals:
 
 
 def object_of_clicks(
-    clicks: Sequence[ClickProposals], joint: Sequence[PlacedObject] = ()
+    clicks: Sequence[ClickProposals],
+    joint: Sequence[PlacedObject] = (),
+    refine: Callable[[PlacedObject], PlacedObject] = lambda item: item,
 ) -> PlacedObject | None:
     """The object of some clicks, in their order; None where nothing is found or nothing of it is left.
 
     Args:
         clicks: At least one positive.
         joint: What all positive clicks together may mean.
+        refine: Mends the mask of the first click, which the others then correct.
     """
     held = [click.point for click in clicks if click.positive]
     avoid = [click.point for click in clicks if not click.positive]
     first = next((n for n, click in enumerate(clicks) if click.positive and click.proposals), None)
     if first is None:
         return None
-    current: PlacedObject | None = _first_answer(clicks[first].proposals, avoid)
+    answer = _first_answer(clicks[first].proposals, avoid)
+    current = None if answer is None else refine(answer)
     for click in [*clicks[:first], *clicks[first + 1 :], *(c for c in clicks if not c.positive)]:
         if current is None or current.holds(*click.point) == click.positive:
             continue

@@ -16,7 +16,8 @@ from models.one_click import OneClickConfig, OneClickModel
 from models.pvm import VerificationConfig, VerificationModel
 from models.pyramid import STRIDES
 from models.recipes import find_recipe, read_recipe, recipe_names
-from models.recipes.schema import InteractiveRecipe, OneClickRecipe, ProposalRecipe
+from models.recipes.schema import InteractiveRecipe, OneClickRecipe, ProposalRecipe, RefinerRecipe
+from models.refiner import RefinerConfig, RefinerModel
 from toolkit.errors import InputError
 from toolkit.flops import count_flops
 
@@ -83,6 +84,8 @@ def recipe_size(name: str) -> NetworkSize:
             network, work, run = _one_click(OneClickConfig(**recipe.model))
         elif isinstance(recipe, ProposalRecipe):
             network, work, run = _cpn(recipe)
+        elif isinstance(recipe, RefinerRecipe):
+            network, work, run = _refiner(recipe)
         else:
             network, work, run = _pvm(recipe)
         flops = count_flops(run)
@@ -141,6 +144,13 @@ def _pvm(recipe: VerificationRecipe) -> tuple[nn.Module, str, Callable[[], Any]]
         "one object, its features given",
         lambda: network(network.gather(image, feature, masks, boxes)),
     )
+
+
+def _refiner(recipe: RefinerRecipe) -> tuple[nn.Module, str, Callable[[], Any]]:
+    network = RefinerModel(RefinerConfig(**recipe.model)).eval()
+    side = network.config.crop
+    pixels, own = torch.zeros(1, 3, side, side), torch.zeros(1, 1, side, side)
+    return network, f"one mask in a crop of {side} px", lambda: network(pixels, own, own)
 
 
 def _pyramid(channels: int) -> list[Tensor]:

@@ -16,6 +16,7 @@ from models.ids import SelectionConfig
 from models.one_click import OneClickModel
 from models.one_click.finder import ObjectFinder
 from models.pvm import VerificationModel
+from models.refiner import RefinerModel
 from models.view import SelectionModels
 from toolkit.errors import InputError
 
@@ -70,12 +71,13 @@ def with_settings(config: SelectionConfig, settings: dict[str, Any]) -> Selectio
 
 
 def with_network(models: SelectionModels, source: str) -> SelectionModels:
-    """Replace the 1C-DSN, CPN or PVM by the one in a folder, such as ``runs/NAME/final``.
+    """Replace the 1C-DSN, CPN, PVM or refiner by the one in a folder, such as ``runs/NAME/final``.
 
     Raises:
         InputError: The folder holds none of them, or one for other features.
     """
-    kinds = {kind.config_class.model_type: kind for kind in (OneClickModel, ProposalModel, VerificationModel)}
+    networks = (OneClickModel, ProposalModel, VerificationModel, RefinerModel)
+    kinds = {kind.config_class.model_type: kind for kind in networks}
     try:
         found = json.loads((Path(source) / "config.json").read_text(encoding="utf-8"))["model_type"]
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -85,6 +87,8 @@ def with_network(models: SelectionModels, source: str) -> SelectionModels:
     network = load_folded(kinds[found], source, None, models.finder.model.device)
     if isinstance(network, OneClickModel):
         return replace(models, finder=ObjectFinder(network))
+    if isinstance(network, RefinerModel):
+        return replace(models, refiner=network)
     needed = models.finder.model.config.pyramid_channels
     if network is None or network.config.feature_channels != needed:
         raise InputError(f"'{source}': expected a network for features of {needed} channels")

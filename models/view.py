@@ -17,6 +17,7 @@ from models.found_memory import FoundMemory
 from models.ids import Accepted, Proposal, SelectionConfig, SelectionSteps, select_iteratively
 from models.one_click.finder import EncodedImage, FoundObject, ObjectFinder
 from models.pvm import VerificationModel
+from models.refiner import RefinerModel
 from toolkit.errors import UnsupportedSystem
 
 Point = tuple[float, float]
@@ -24,12 +25,17 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class SelectionModels:
-    """The networks of a selector; CPN and PVM may be missing (then only single objects are selected)."""
+    """The networks of a selector.
+
+    CPN and PVM may be missing (then only single objects are selected), and so may the refiner (then masks
+    stay as 1C-DSN has them).
+    """
 
     finder: ObjectFinder
     proposals: ProposalModel | None
     verification: VerificationModel | None
     config: SelectionConfig = field(default_factory=SelectionConfig)
+    refiner: RefinerModel | None = None
 
 
 class PhotoView:

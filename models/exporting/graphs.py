@@ -12,6 +12,7 @@ from models.one_click import OneClickModel
 from models.pvm import VerificationModel
 from models.pvm.model import ObjectInputs
 from models.pyramid import STRIDES
+from models.refiner import RefinerModel
 
 LEVELS = ("p2", "p3", "p4", "p5")
 KINDS = ("logits", "distances", "centerness", "kernels")
@@ -27,7 +28,7 @@ class Graph:
 
     Attributes:
         name: Stem of the file.
-        network: What it is a part of: ``one-click`` or ``pvm``.
+        network: What it is a part of: ``one-click``, ``pvm`` or ``refiner``.
         module: Takes the inputs in order and gives the outputs in order; in evaluation mode.
         inputs: Their names.
         outputs: Their names.
@@ -96,6 +97,19 @@ class Embedder(nn.Module):
         return self.model(ObjectInputs(**{name: given.get(name, unread) for name in OBJECT_INPUTS}))
 
 
+class Mender(nn.Module):
+    """The mask refiner, with a plain tuple for its answer."""
+
+    def __init__(self, model: RefinerModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, pixels: Tensor, prior: Tensor, clicks: Tensor) -> tuple[Tensor, Tensor]:
+        """Mask logits ``[N, S / 2, S / 2]`` and quality ``[N]``; see :class:`models.refiner.RefinerModel`."""
+        refined = self.model(pixels, prior, clicks)
+        return refined.logits, refined.quality
+
+
 def one_click_graphs(model: OneClickModel) -> list[Graph]:
     """Encoder and heads of a 1C-DSN.
 
@@ -149,6 +163,31 @@ def pvm_graph(model: VerificationModel) -> Graph:
         inputs=names,
         outputs=("embeddings",),
         axes={name: {0: "objects"} for name in (*names, "embeddings")},
+        samples=(first, second),
+    )
+
+
+def refiner_graph(model: RefinerModel) -> Graph:
+    """The mask refiner on N crops that are cut out already."""
+    draw = torch.Generator().manual_seed(0)
+    side = model.config.crop
+    first, second = (
+        (
+            torch.rand(count, 3, side, side, generator=draw) * 255,
+            torch.randn(count, 1, side, side, generator=draw) * 4,
+            torch.rand(count, 1, side, side, generator=draw),
+        )
+        for count in OBJECTS
+    )
+    names = ("pixels", "prior", "clicks")
+    outputs = ("logits", "quality")
+    return Graph(
+        name="refiner",
+        network="refiner",
+        module=Mender(model).eval(),
+        inputs=names,
+        outputs=outputs,
+        axes={name: {0: "objects"} for name in (*names, *outputs)},
         samples=(first, second),
     )
 

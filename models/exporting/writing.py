@@ -13,16 +13,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import PreTrainedModel
 
 from models.exporting.checking import TOLERANCE, largest_difference
-from models.exporting.graphs import Graph, one_click_graphs, pvm_graph
+from models.exporting.graphs import Graph, one_click_graphs, pvm_graph, refiner_graph
 from models.folding import load_folded
 from models.loading import BUNDLED
 from models.one_click import OneClickModel
 from models.pvm import VerificationModel
+from models.refiner import RefinerModel
 from toolkit.errors import InputError
 
 OPSET = 17
+PARTS = ("one-click", "pvm", "refiner")  # of a set: what is exported
 DESCRIPTION = "export.json"
 PACKAGES = ("declutter", "torch", "transformers", "onnx", "onnxruntime")  # whose versions it names
 INSTALL = "pip install 'declutter[onnx]'"
@@ -41,21 +44,23 @@ def exportable(source: str | None) -> list[Graph]:
     """The graphs of a set of weights or of one network.
 
     Args:
-        source: A bundled network's name, the folder of a set, or that of a 1C-DSN or PVM; the bundled set
-            when None.
+        source: A bundled network's name, the folder of a set, or that of a 1C-DSN, PVM or mask refiner; the
+            bundled set when None.
 
     Raises:
-        InputError: There is no 1C-DSN and no PVM.
+        InputError: There is none of the three.
     """
     root = BUNDLED if source is None else Path(source)
     if not root.is_dir():
         root = BUNDLED / str(source)
     if not root.is_dir():
-        raise InputError(f"model '{source}': no such folder or bundled network; expected one-click or pvm")
+        raise InputError(
+            f"model '{source}': no such folder or bundled network; expected one-click, pvm or refiner"
+        )
     if (root / "config.json").is_file():
         folders = {_model_type(root / "config.json"): root}
     else:
-        found = [root / part for part in ("one-click", "pvm") if (root / part / "config.json").is_file()]
+        found = [root / part for part in PARTS if (root / part / "config.json").is_file()]
         folders = {_model_type(folder / "config.json"): folder for folder in found}
     graphs: list[Graph] = []
     device = torch.device("cpu")
@@ -65,13 +70,16 @@ def exportable(source: str | None) -> list[Graph]:
     if folder := folders.get(_type_of(VerificationModel)):
         verification = load_folded(VerificationModel, folder, None, device)
         graphs += [pvm_graph(verification)] if verification else []
+    if folder := folders.get(_type_of(RefinerModel)):
+        refiner = load_folded(RefinerModel, folder, None, device)
+        graphs += [refiner_graph(refiner)] if refiner else []
     if not graphs:
-        raise InputError(f"{root}: no 1C-DSN and no PVM there; only these are exported to ONNX")
+        raise InputError(f"{root}: no 1C-DSN, PVM or mask refiner there; only these are exported to ONNX")
     return graphs
 
 
-def _type_of(kind: type[OneClickModel] | type[VerificationModel]) -> str:
-    return kind.config_class.model_type
+def _type_of(kind: type[PreTrainedModel]) -> str:
+    return str(getattr(kind.config_class, "model_type", ""))
 
 
 def _model_type(config: Path) -> str:

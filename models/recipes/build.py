@@ -12,6 +12,7 @@ from models.recipes.schema import (
     InteractiveRecipe,
     OneClickRecipe,
     ProposalRecipe,
+    RefinerRecipe,
     ScheduleSettings,
 )
 from toolkit.errors import InputError
@@ -66,7 +67,7 @@ def build_task(
     recipe = read_recipe(name, overrides)
     if recipe.schedule.epochs is not None:
         recipe = recipe.model_copy(update={"schedule": recipe.schedule.in_steps(count_photos(recipe.data))})
-    if not pretrained and not isinstance(recipe, ProposalRecipe):
+    if not pretrained and not isinstance(recipe, ProposalRecipe | RefinerRecipe):
         recipe = recipe.model_copy(update={"backbone_weights": None})
     schedule = build_schedule(recipe.schedule)
     stem = find_recipe(name).stem
@@ -78,6 +79,10 @@ def build_task(
         from models.tasks.cpn import ProposalTask
 
         return ProposalTask(recipe), schedule, stem
+    if isinstance(recipe, RefinerRecipe):
+        from models.tasks.refiner import RefinerTask
+
+        return RefinerTask(recipe), schedule, stem
     if isinstance(recipe, InteractiveRecipe):
         from models.systems.table import definition
 

@@ -145,11 +145,13 @@ def _configuration(recipe: AnyRecipe) -> type[PretrainedConfig]:
     from models.cpn import ProposalConfig
     from models.one_click import OneClickConfig
     from models.pvm import VerificationConfig
+    from models.refiner import RefinerConfig
 
     kinds: dict[str, type[PretrainedConfig]] = {
         "one-click": OneClickConfig,
         "cpn": ProposalConfig,
         "pvm": VerificationConfig,
+        "refiner": RefinerConfig,
     }
     return kinds[recipe.task]
 

@@ -196,6 +196,23 @@ class VerificationRecipe(Strict):
     schedule: ScheduleSettings
 
 
+class RefinerRecipe(Strict):
+    """Train the mask refiner on a frozen 1C-DSN. ``model`` holds arguments of its configuration.
+
+    Attributes:
+        one_click: Folder of the 1C-DSN; the bundled one by default.
+        backbone_from_one_click: Whether the backbone starts as the 1C-DSN's.
+    """
+
+    task: Literal["refiner"]
+    description: str = ""
+    one_click: Path | None = None
+    backbone_from_one_click: bool = True
+    model: dict[str, Any] = Field(default_factory=dict)
+    data: DataSettings = DataSettings()
+    schedule: ScheduleSettings
+
+
 class ClickSettings(Strict):
     """Simulated clicks of the interactive systems; defaults are RITM's.
 
@@ -266,5 +283,7 @@ class InteractiveRecipe(Strict):
         return value
 
 
-AnyRecipe: TypeAlias = OneClickRecipe | ProposalRecipe | VerificationRecipe | InteractiveRecipe
+AnyRecipe: TypeAlias = (
+    OneClickRecipe | ProposalRecipe | VerificationRecipe | RefinerRecipe | InteractiveRecipe
+)
 Recipe = Annotated[AnyRecipe, Field(discriminator="task")]

@@ -48,7 +48,7 @@ class ProposalTask:
 
     def losses(self, model: nn.Module, batch: GroupBatch) -> dict[str, Tensor]:
         """CenterNet's focal loss of the heatmaps."""
-        encoded = encode(self.frozen, batch, self.recipe.schedule.channels_last)
+        encoded = encode(self.frozen, batch.image, self.recipe.schedule.channels_last)
         masks, boxes, targets, kept = [], [], [], []
         for index, sample in enumerate(batch.samples):
             exemplars = self._exemplars(sample, encoded[index])

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from models.cpn import ProposalModel
-from models.data.group_samples import GroupBatch, GroupObject
+from models.data.group_samples import GroupObject
 from models.loading import BUNDLED, load_network
 from models.one_click import OneClickModel
 from models.one_click.finder import EncodedImage, FoundObject, ObjectFinder
@@ -53,9 +53,8 @@ def load_frozen_proposals(source: Path | None, one_click: Path | None, channels:
     return model.requires_grad_(False)
 
 
-def encode(model: OneClickModel, batch: GroupBatch, channels_last: bool) -> list[EncodedImage]:
-    """Encode a batch with the frozen network, on the batch's device."""
-    image = batch.image
+def encode(model: OneClickModel, image: Tensor, channels_last: bool) -> list[EncodedImage]:
+    """Encode pictures uint8 ``[B, 3, S, S]`` with the frozen network, on their device."""
     if model.device != image.device:
         model.to(image.device)  # type: ignore[arg-type]
     if channels_last:

@@ -83,7 +83,7 @@ class VerificationTask:
     def losses(self, model: nn.Module, batch: GroupBatch) -> dict[str, Tensor]:
         """Contrastive loss and cross-entropy of pairs within a picture; both kinds weigh the same."""
         inner = unwrapped(model)
-        encoded = encode(self.frozen, batch, self.recipe.schedule.channels_last)
+        encoded = encode(self.frozen, batch.image, self.recipe.schedule.channels_last)
         inputs: list[ObjectInputs] = []
         pairs: list[tuple[int, int, bool]] = []
         count = 0

@@ -9,6 +9,7 @@ from torch import nn
 
 from models.one_click import OneClickModel
 from models.one_click.finder import ObjectFinder
+from models.refiner import RefinerModel
 from models.selector import Selector
 from models.view import SelectionModels
 from toolkit.clicks import center_click
@@ -30,13 +31,16 @@ def photos_with_objects(folder: Path) -> tuple[Split, list[ImageRecord]]:
     return data, records
 
 
-def one_click_score(model: nn.Module, split: Path, photos: int) -> dict[str, float]:
+def one_click_score(
+    model: nn.Module, split: Path, photos: int, refiner: RefinerModel | None = None
+) -> dict[str, float]:
     """Mean IoU of one click in the centre of each object of some photos; nothing found counts as 0.
 
     Args:
         model: The 1C-DSN, or what distributes it; left in the mode it was in.
         split: Folder of the validation split.
         photos: So many, evenly spread over the split.
+        refiner: Mends what it finds, where there is one.
 
     Returns:
         ``score`` and ``objects``, their number.
@@ -50,7 +54,7 @@ def one_click_score(model: nn.Module, split: Path, photos: int) -> dict[str, flo
     data, records = photos_with_objects(split)
     training = network.training
     network.eval()
-    selector = Selector(SelectionModels(ObjectFinder(network), None, None))
+    selector = Selector(SelectionModels(ObjectFinder(network), None, None, refiner=refiner))
     ious: list[float] = []
     try:
         for index in np.unique(np.linspace(0, len(records) - 1, max(photos, 1)).round().astype(int)):

@@ -13,6 +13,7 @@ from models.cpn import ProposalConfig, ProposalModel
 from models.folding import fold_batch_norm
 from models.one_click import OneClickConfig, OneClickModel
 from models.pvm import VerificationConfig, VerificationModel
+from models.refiner import RefinerConfig, RefinerModel
 
 BACKBONE = {"stem": 8, "widths": [8, 16, 16, 16], "depths": [1, 1, 1, 1]}
 CHANNELS = 16  # of the pyramid
@@ -91,6 +92,18 @@ def random_pvm(seed: int = 0, **changes) -> VerificationModel:
     }
     network = VerificationModel(VerificationConfig(**{**settings, **changes}))
     shake_norms(network)
+    return network.eval()
+
+
+def random_refiner(seed: int = 0, trained: bool = True, **changes) -> RefinerModel:
+    """A mask refiner; one that is not ``trained`` changes no mask."""
+    torch.manual_seed(seed)
+    settings = {"crop": 32, "backbone_settings": BACKBONE, "channels": 16, "fine_channels": 8}
+    network = RefinerModel(RefinerConfig(**{**settings, **changes}))
+    shake_norms(network)
+    if trained:
+        for conv in (network.guide, network.change):
+            nn.init.normal_(conv.weight, std=0.1)
     return network.eval()
 
 

@@ -91,10 +91,12 @@ def test_the_command_says_it_all_and_leaves_nothing(tmp_path: Path, capsys, monk
         "--workers", "0",
     ]  # fmt: skip
     tiny = "{stem: 8, widths: [8, 16, 16, 16], depths: [1, 1, 1, 1]}"
+    refiner = ["--set", "model.crop=32", "--set", f"model.backbone_settings={tiny}"]
     for arguments in (
         ["one-click-compact", "--set", f"model.backbone_settings={tiny}"],
         ["cpn-compact", "--set", f"one_click={tmp_path / 'frozen'}", "--set", "model.channels=16"],
         ["pvm-compact", "--set", f"one_click={tmp_path / 'frozen'}", "--set", "false_proposals=0"],
+        ["refiner-compact", "--set", f"one_click={tmp_path / 'frozen'}", *refiner],
     ):
         assert run(["train", *arguments, *common]) == 0
         said = capsys.readouterr().out

@@ -58,14 +58,15 @@ def test_what_cannot_be_bundled(tmp_path: Path) -> None:
 
 @bundled
 def test_the_bundled_weights_work_together() -> None:
-    assert sum(path.stat().st_size for path in BUNDLED.rglob("*.safetensors")) <= 25e6
+    assert sum(path.stat().st_size for path in BUNDLED.rglob("*.safetensors")) <= 40e6
     selector = Selector.load(device="cpu", working_sizes=(256,))
     parts = selector.models
     assert parts.proposals is not None
     assert parts.verification is not None
     channels = parts.finder.model.config.pyramid_channels
     assert parts.proposals.config.feature_channels == parts.verification.config.feature_channels == channels
-    for network in (parts.finder.model, parts.proposals, parts.verification):
+    assert parts.refiner is not None
+    for network in (parts.finder.model, parts.proposals, parts.verification, parts.refiner):
         assert all(p.isfinite().all() for p in network.state_dict().values())
     # a plain disc on grey is found with one click
     rows, columns = np.indices((128, 160)) + 0.5
@@ -77,7 +78,7 @@ def test_the_bundled_weights_work_together() -> None:
 
 
 @bundled
-@pytest.mark.parametrize("name", ["one-click", "cpn", "pvm"])
+@pytest.mark.parametrize("name", ["one-click", "cpn", "pvm", "refiner"])
 def test_bundled_networks_state_their_kind(name: str) -> None:
     config = json.loads((BUNDLED / name / "config.json").read_text())
     assert config["model_type"] == f"declutter-{name}"

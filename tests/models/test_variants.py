@@ -15,7 +15,7 @@ from models.one_click.finder import FoundObject
 from models.selector import Selector
 from models.variants import CLICKS_OF_ONE_ROUND, with_settings
 from models.view import PhotoView
-from tests.helpers.networks import eager_one_click, random_cpn, random_pvm, save_selector
+from tests.helpers.networks import eager_one_click, random_cpn, random_pvm, random_refiner, save_selector
 from toolkit.clicks import Click
 from toolkit.errors import InputError, UnsupportedSystem
 from toolkit.systems import ProposingScene, VariableSystem, VerifyingScene
@@ -89,6 +89,10 @@ def test_one_network_is_replaced(selector: Selector, tmp_path: Path) -> None:
     other = selector.with_network(str(tmp_path / "pvm"))
     assert other.switches == {**selector.switches, "Scale": False}
     eager_one_click(seed=5).save_pretrained(tmp_path / "one-click")
+    random_refiner(seed=5).save_pretrained(tmp_path / "refiner")
+    other = selector.with_network(str(tmp_path / "refiner"))
+    assert (selector.models.refiner is None, other.models.refiner is None) == (True, False)
+    assert other.fingerprint != selector.fingerprint
     other = selector.with_network(str(tmp_path / "one-click"))
     assert other.models.proposals is selector.models.proposals
     assert other.models.finder is not selector.models.finder

@@ -10,9 +10,16 @@ import pytest
 import torch
 from torch import nn
 
-from models.exporting import exportable, largest_difference, one_click_graphs, pvm_graph, write_graphs
+from models.exporting import (
+    exportable,
+    largest_difference,
+    one_click_graphs,
+    pvm_graph,
+    refiner_graph,
+    write_graphs,
+)
 from models.one_click.model import click_maps_of
-from tests.helpers.networks import random_cpn, random_one_click, random_pvm, save_selector
+from tests.helpers.networks import random_cpn, random_one_click, random_pvm, random_refiner, save_selector
 from toolkit.cli import run
 from toolkit.errors import InputError
 
@@ -163,10 +170,27 @@ def test_without_onnx_the_extra_is_named(tmp_path, monkeypatch):
 
 def test_sources_that_hold_nothing_to_export(tmp_path):
     random_cpn().save_pretrained(tmp_path / "cpn")
-    with pytest.raises(InputError, match="no 1C-DSN and no PVM"):
+    with pytest.raises(InputError, match="no 1C-DSN, PVM or mask refiner"):
         exportable(str(tmp_path / "cpn"))
     with pytest.raises(InputError, match="model 'nothing': no such folder"):
         exportable("nothing")
+
+
+@pytest.mark.slow
+def test_the_refiner_mends_any_number_of_masks(tmp_path):
+    model = random_refiner()
+    list(write_graphs([refiner_graph(model)], tmp_path))
+    draw = torch.Generator().manual_seed(3)
+    given = {
+        "pixels": torch.rand(3, 3, 32, 32, generator=draw) * 255,
+        "prior": torch.randn(3, 1, 32, 32, generator=draw) * 4,
+        "clicks": torch.rand(3, 1, 32, 32, generator=draw),
+    }
+    with torch.no_grad():
+        expected = model(**given)
+    found = answers(tmp_path / "refiner.onnx", **given)
+    torch.testing.assert_close(found["logits"], expected.logits, atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(found["quality"], expected.quality, atol=1e-3, rtol=1e-3)
 
 
 def test_a_bundled_network_is_found_by_name():

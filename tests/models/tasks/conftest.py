@@ -49,6 +49,12 @@ def settings(photos: Path, frozen: Path) -> dict[str, dict[str, Any]]:
         "cpn": {
             "task": "cpn", "one_click": frozen, "model": {"channels": 16, "attention_heads": 2}, **common
         },
+        "refiner": {
+            "task": "refiner",
+            "one_click": frozen,
+            "model": {"backbone_settings": BACKBONE, "crop": 32, "channels": 16, "fine_channels": 16},
+            **common,
+        },
         "pvm": {"task": "pvm", "one_click": frozen, "model": pvm, "false_proposals": 0, **common},
     }  # fmt: skip
 

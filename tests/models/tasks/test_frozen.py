@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.data.group_samples import GroupBatch, GroupObject
+from models.data.group_samples import GroupObject
 from models.one_click.finder import EncodedImage, FoundObject
 from models.tasks.frozen import encode, load_frozen, mask_and_box, predicted
 from toolkit.errors import InputError
@@ -34,7 +34,7 @@ def test_it_encodes_and_predicts_as_the_finder_does(frozen: Path, channels_last:
     network = load_frozen(frozen)
     generator = torch.Generator().manual_seed(0)
     image = torch.randint(0, 256, (2, 3, 64, 64), generator=generator, dtype=torch.uint8)
-    first, second = encode(network, GroupBatch(image, []), channels_last)
+    first, second = encode(network, image, channels_last)
     with torch.no_grad():
         pyramid = network.encode(image[1:])
     torch.testing.assert_close(second.pyramid[1], pyramid[1][0], atol=1e-5, rtol=1e-5)

@@ -95,7 +95,7 @@ def test_cpn_proposes_the_siblings(recipes: Recipes) -> None:
     network = task.model.eval()
     for index in range(4):
         sample = task.sample(index)
-        (encoded,) = models.tasks.cpn.encode(task.frozen, task.collate([sample]), False)
+        (encoded,) = models.tasks.cpn.encode(task.frozen, task.collate([sample]).image, False)
         masks, boxes = task._exemplars(sample, encoded) or pytest.fail("no exemplars")
         with torch.no_grad():
             heatmap = network([p[None] for p in encoded.pyramid], [masks], [boxes]).sigmoid()[0]
