@@ -15,6 +15,7 @@ from models.one_click.layers import ConvUnit
 from models.refiner.config import RefinerConfig
 from toolkit.errors import InputError
 
+CROP_MULTIPLE = 16
 GUIDANCE = 2  # channels: the mask so far, and the click
 REFINED_STRIDE = 2  # pixels of the crop per value of the refined mask
 PRIOR_LIMIT = 4.0  # logits of the mask so far, beyond which it is no surer
@@ -54,6 +55,8 @@ class RefinerModel(PreTrainedModel):
             raise InputError(
                 f"model.backbone: '{config.backbone}' takes no mask beside the picture; use compact"
             )
+        if config.crop % CROP_MULTIPLE or config.crop <= 0:
+            raise InputError(f"model.crop: expected a multiple of {CROP_MULTIPLE}, got {config.crop}")
         self.backbone = backbone
         early, width, fine = backbone.early_channels, config.channels, config.fine_channels
         self.guide = nn.Conv2d(GUIDANCE, early, 3, stride=2, padding=1)
@@ -105,7 +108,7 @@ class RefinerModel(PreTrainedModel):
     def _quality(self, deep: Tensor, wide: Tensor, fine: Tensor, logits: Tensor) -> Tensor:
         """Logits ``[N]`` from the crop as a whole and from what the mask covers."""
         mask = logits.detach().sigmoid()[:, None]  # [N, 1, S/2, S/2]
-        coarse = F.adaptive_avg_pool2d(mask, (wide.shape[-2], wide.shape[-1]))
+        coarse = F.avg_pool2d(mask, 2)  # [N, 1, S/4, S/4]
         parts = [deep.mean((2, 3)), _covered(wide, coarse), _covered(fine, mask)]
         return self.judge(torch.cat(parts, 1))[:, 0]
 

@@ -23,6 +23,7 @@ from models.folding import fold_batch_norm
 from models.one_click import OneClickConfig, OneClickModel
 from models.one_click.finder import ObjectFinder
 from models.pvm import VerificationConfig, VerificationModel
+from models.refiner import RefinerConfig, RefinerModel
 from models.scene import PhotoScene
 from models.selector import Selector
 from models.view import SelectionModels
@@ -55,12 +56,15 @@ def make_selector(side: int) -> Selector:
         OneClickModel(OneClickConfig()),
         ProposalModel(ProposalConfig()),
         VerificationModel(VerificationConfig()),
+        RefinerModel(RefinerConfig()),
     )
-    one_click, cpn, pvm = (network.eval() for network in networks)
+    one_click, cpn, pvm, refiner = (network.eval() for network in networks)
     for network in networks:
         fold_batch_norm(network)
     one_click.to(memory_format=torch.channels_last)  # type: ignore[call-arg]  # as `Selector.load` has it
-    return Selector(SelectionModels(ObjectFinder(one_click), cpn, pvm), working_sizes=(side,))
+    return Selector(
+        SelectionModels(ObjectFinder(one_click), cpn, pvm, refiner=refiner), working_sizes=(side,)
+    )
 
 
 def median_time(

@@ -66,3 +66,9 @@ def test_folding_keeps_the_answers() -> None:
 def test_a_backbone_that_takes_no_mask() -> None:
     with pytest.raises(InputError, match=r"model\.backbone: 'resnet'"):
         RefinerModel(RefinerConfig(backbone="resnet"))
+
+
+@pytest.mark.parametrize("crop", [0, 100])
+def test_a_crop_that_strides_do_not_divide(crop: int) -> None:
+    with pytest.raises(InputError, match=rf"model\.crop: expected a multiple of 16, got {crop}"):
+        random_refiner(crop=crop)
