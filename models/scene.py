@@ -116,7 +116,7 @@ class PhotoScene:
         if settings.zoom_in:
             siblings = self._looked_closer(clicks, siblings, negatives)
         siblings = self._refined(siblings, settings, negatives)
-        first = self._instance(chosen, click, group=0, score=chosen.found.score)
+        first = self._instance(chosen, click, group=0)
         if first is None:
             return []
         kept, instances = [chosen], [first]
@@ -124,7 +124,8 @@ class PhotoScene:
             # two that differed in the view may turn out to be one object in their crops
             if sibling.scale != view.scale and overlaps_of_smaller(sibling, kept).max() > settings.overlap:
                 continue
-            instance = self._instance(sibling, own, group=0, score=item.confidence)
+            sureness = item.confidence * sibling.found.quality
+            instance = self._instance(sibling, own, group=0, score=sureness)
             if instance is not None:
                 kept.append(sibling)
                 instances.append(instance)
@@ -289,7 +290,7 @@ class PhotoScene:
     def _refined(
         self, items: Sequence[PlacedObject], settings: SelectionConfig, negatives: Sequence[Click] = ()
     ) -> list[PlacedObject]:
-        """Objects as the refiner mends them, where no negative click speaks against it."""
+        """Objects as the refiner mends and judges them, where no negative click speaks against it."""
         if self._models.refiner is None or not settings.refine:
             return list(items)
         keys = [(i.found.clicks, i.found.score, i.found.top, i.found.left, i.scale) for i in items]
@@ -297,9 +298,10 @@ class PhotoScene:
         fresh = {key: item for key, item in zip(keys, items, strict=True) if known[key] is None}
         if fresh:
             answers = refine(self._models.refiner, self._copies(), list(fresh.values()))
-            for key, (answer, _) in zip(fresh, answers, strict=True):
-                self._refinements.keep(key, answer)
-                known[key] = answer
+            for key, (answer, quality) in zip(fresh, answers, strict=True):
+                judged = PlacedObject(replace(answer.found, quality=quality), answer.scale)
+                self._refinements.keep(key, judged)
+                known[key] = judged
         points = _points(negatives)
         return [
             item if (own := known[key]) is None or any(own.holds(*p) for p in points) else own
@@ -360,11 +362,15 @@ class PhotoScene:
     def _instance(
         self, placed: PlacedObject, click: Click, group: int | None = None, score: float | None = None
     ) -> Instance | None:
-        """An object in the photo's pixels; None when not a single pixel of it is left."""
+        """An object in the photo's pixels; None when not a single pixel of it is left.
+
+        Its score is, unless given, that it is what was clicked, times the expected IoU of its mask.
+        """
         mask = placed.found.mask(self.height, self.width, placed.scale)
         if not mask.any():
             return None
-        return Instance(mask, mask_box(mask), placed.found.score if score is None else score, click, group)
+        own = placed.found.score * placed.found.quality
+        return Instance(mask, mask_box(mask), own if score is None else score, click, group)
 
 
 def _points(clicks: Sequence[Click]) -> list[tuple[float, float]]:

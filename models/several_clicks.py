@@ -122,7 +122,7 @@ def union(a: PlacedObject, b: PlacedObject, around: Point, reach: float) -> Plac
     clicks = [
         (x * scale / item.scale, y * scale / item.scale) for item in (a, b) for x, y in item.found.clicks
     ]
-    whole = FoundObject(own, top, left, a.found.score, tuple(clicks))
+    whole = FoundObject(own, top, left, a.found.score, tuple(clicks), a.found.quality)
     other = np.where(_distances(whole, scale, around) <= reach, other, np.float32(OUTSIDE))
     return PlacedObject(replace(whole, logits=np.maximum(own, other)), scale)
 

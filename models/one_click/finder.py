@@ -73,6 +73,7 @@ class FoundObject:
         left: Column of it.
         score: 0–1.
         clicks: The clicks it answers, (x, y) in pixels.
+        quality: Expected IoU of the mask with the object, 0–1; 1 where nothing judged it.
     """
 
     logits: np.ndarray
@@ -80,6 +81,7 @@ class FoundObject:
     left: int
     score: float
     clicks: tuple[tuple[float, float], ...]
+    quality: float = 1.0
 
     @property
     def box(self) -> tuple[float, float, float, float]:

@@ -408,6 +408,7 @@ def test_masks_are_refined_once() -> None:
         assert answer is not None
         assert answer.mask[:, :3].all()
         assert not answer.mask[:, 5:].any()
+        assert answer.score == pytest.approx(0.5 * 0.5)  # a quality of 0 before the sigmoid
     assert refiner.crops == 1
     assert scene.nbytes > refined_scene(refiner).nbytes
 
