@@ -83,7 +83,7 @@ class PhotoScene:
         positive = [c for c in clicks if c.positive]
         if not positive:
             raise InputError("clicks: at least one must be positive, on the object to select")
-        chosen = self._answer(clicks)
+        chosen = self._answer(clicks, self._models.config)
         return None if chosen is None else self._instance(chosen, positive[0])
 
     def segment_each(self, clicks: Sequence[Click]) -> list[Instance | None]:
@@ -104,13 +104,16 @@ class PhotoScene:
             negatives: Clicks on objects that must not be selected, and that count as unlike.
             config: Parameters of the selection; the selector's own by default.
         """
-        chosen = self._answer([click, *(replace(negative, positive=False) for negative in negatives)])
-        if chosen is None:
-            return []
         settings = config or self._models.config
-        view = self._sibling_views.nearest(chosen.side, settings.zoom_in)
+        clicked = [click, *(replace(negative, positive=False) for negative in negatives)]
+        # CPN and PVM learned on 1C-DSN's own masks
+        exemplar = self._answer(clicked, replace(settings, refine=False))
+        chosen = self._answer(clicked, settings)
+        if exemplar is None or chosen is None:
+            return []
+        view = self._sibling_views.nearest(exemplar.side, settings.zoom_in)
         avoid = [self._point(c, view) for c in negatives]
-        accepted = view.select(chosen.at_scale(view.scale).found, avoid, settings)
+        accepted = view.select(exemplar.at_scale(view.scale).found, avoid, settings)
         siblings = [PlacedObject(item.item, view.scale) for item in accepted[1:]]
         clicks = [self._click(item.found, view) for item in siblings]
         if settings.zoom_in:
@@ -212,7 +215,7 @@ class PhotoScene:
             items = [found[index][1] for index in own]
             labels = group_by_similarity(view.similarities(items))
             for index, item, label in zip(own, items, labels, strict=True):
-                placed = self._refined_alone(PlacedObject(item, view.scale))
+                placed = self._refined([PlacedObject(item, view.scale)], self._models.config)[0]
                 instance = self._instance(placed, self._click(item, view), score=scores[index])
                 if instance is not None:
                     grouped.append((instance, number * limit + label))
@@ -318,7 +321,7 @@ class PhotoScene:
             copies.append(Copy(torch.from_numpy(self.photo).permute(2, 0, 1), 1.0))
         return copies
 
-    def _answer(self, clicks: Sequence[Click]) -> PlacedObject | None:
+    def _answer(self, clicks: Sequence[Click], settings: SelectionConfig) -> PlacedObject | None:
         """The object of one or more positive clicks, without what negative ones are on."""
         positive = [click for click in clicks if click.positive]
         together = [positive] if len(positive) > 1 else []
@@ -332,10 +335,8 @@ class PhotoScene:
             )
             for click, items in zip(clicks, proposals, strict=False)
         ]
-        return object_of_clicks(own, proposals[-1] if together else (), self._refined_alone)
-
-    def _refined_alone(self, item: PlacedObject) -> PlacedObject:
-        return self._refined([item], self._models.config)[0]
+        joint = proposals[-1] if together else ()
+        return object_of_clicks(own, joint, lambda item: self._refined([item], settings)[0])
 
     def _view_of(self, placed: PlacedObject) -> PhotoView:
         """The view that an object was found in; the one of the nearest scale for what a crop showed."""
