@@ -33,6 +33,10 @@ class RefinerInputs:
     prior: Tensor
     clicks: Tensor
 
+    def to(self, device: torch.device) -> RefinerInputs:
+        """The same on another device."""
+        return RefinerInputs(self.pixels.to(device), self.prior.to(device), self.clicks.to(device))
+
     @staticmethod
     def join(parts: Sequence[RefinerInputs]) -> RefinerInputs:
         """Crops of several pictures in one batch."""

@@ -96,13 +96,11 @@ class RefinerModel(PreTrainedModel):
         for level in range(len(maps) - 2, -1, -1):
             lateral = self.lateral[level](maps[level])
             x = self.merge[level](lateral + F.interpolate(x, size=lateral.shape[-2:], mode="nearest"))
-        near = self.near(
-            F.avg_pool2d(torch.cat([image, guidance], 1), REFINED_STRIDE)
-        )  # [N, early, S/2, S/2]
+        seen = F.avg_pool2d(torch.cat([image, guidance], 1), REFINED_STRIDE)
+        near = self.near(seen)  # [N, early, S/2, S/2]
         wide = F.interpolate(x, size=near.shape[-2:], mode="bilinear", align_corners=False)
         fine = self.fine(torch.cat([wide, near], 1))  # [N, fine, S/2, S/2]
-        logits = F.avg_pool2d(prior, REFINED_STRIDE)[:, 0] + self.change(fine)[:, 0]
-        # [N, S/2, S/2]
+        logits = F.avg_pool2d(prior, REFINED_STRIDE)[:, 0] + self.change(fine)[:, 0]  # [N, S/2, S/2]
         return Refined(logits, self._quality(maps[-1], x, fine, logits))
 
     def _quality(self, deep: Tensor, wide: Tensor, fine: Tensor, logits: Tensor) -> Tensor:

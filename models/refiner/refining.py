@@ -60,7 +60,8 @@ def _refine_batch(
     parts = []
     for item, square in zip(items, squares, strict=True):
         copy = copy_for(copies, size / square[2])
-        parts.append(cut_crops(copy.image, copy.scale, [item], [square], size))
+        cut = cut_crops(copy.image, copy.scale, [item], [square], size)
+        parts.append(cut.to(model.device))  # the photo itself lies where the networks need not
     inputs = RefinerInputs.join(parts)
     refined = model(inputs.pixels, inputs.prior, inputs.clicks)
     masks, quality = refined.logits.float().cpu().numpy(), refined.quality.sigmoid().tolist()

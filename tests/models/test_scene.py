@@ -382,6 +382,7 @@ class HalvingRefiner:
 
     def __init__(self) -> None:
         self.config = RefinerConfig(crop=32)
+        self.device = torch.device("cpu")
         self.crops = 0
 
     def __call__(self, pixels: Tensor, prior: Tensor, clicks: Tensor) -> Refined:

@@ -23,6 +23,7 @@ class Scripted:
 
     def __init__(self, draw) -> None:
         self.config = RefinerConfig(crop=SIZE, context=2.0)
+        self.device = torch.device("cpu")
         self.draw = draw
         self.shown: list[Tensor] = []
 
