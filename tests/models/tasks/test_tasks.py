@@ -143,7 +143,7 @@ def test_the_heatmap_of_the_targets_group_is_learned(cpn: ProposalTask) -> None:
 @pytest.mark.parametrize(("x", "exemplars"), [(0.0, 1), (1.0, 2), (2.0, 3), (3.0, 1)])
 def test_one_to_three_exemplars(cpn: ProposalTask, x: float, exemplars: int) -> None:
     sample = group_sample(5, 5, 8, 5, 5, target=0, click=(x, 0.0))  # 7 x % 3 = x % 3 siblings
-    (encoded,) = models.tasks.cpn.encode(cpn.frozen, cpn.collate([sample]), False)
+    (encoded,) = models.tasks.cpn.encode(cpn.frozen, cpn.collate([sample]).image, False)
     found = cpn._exemplars(sample, encoded)
     assert found is not None
     assert found[1][:, 0].tolist() == [0, 12, 36][:exemplars]  # never the one of another group
