@@ -61,7 +61,8 @@ def make_selector(side: int) -> Selector:
     one_click, cpn, pvm, refiner = (network.eval() for network in networks)
     for network in networks:
         fold_batch_norm(network)
-    one_click.to(memory_format=torch.channels_last)  # type: ignore[call-arg]  # as `Selector.load` has it
+    for network in (one_click, refiner):
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # as `Selector.load` has it
     return Selector(
         SelectionModels(ObjectFinder(one_click), cpn, pvm, refiner=refiner), working_sizes=(side,)
     )
