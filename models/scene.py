@@ -108,7 +108,7 @@ class PhotoScene:
         clicked = [click, *(replace(negative, positive=False) for negative in negatives)]
         # CPN and PVM learned on 1C-DSN's own masks
         exemplar = self._answer(clicked, replace(settings, refine=False))
-        chosen = self._answer(clicked, settings)
+        chosen = self._answer(clicked, settings) if self._refines(settings) else exemplar
         if exemplar is None or chosen is None:
             return []
         view = self._sibling_views.nearest(exemplar.side, settings.zoom_in)
@@ -290,11 +290,14 @@ class PhotoScene:
         refined = iter(self._refined([item for item in chosen if item is not None], self._models.config))
         return [None if item is None else next(refined) for item in chosen]
 
+    def _refines(self, settings: SelectionConfig) -> bool:
+        return settings.refine and self._models.refiner is not None
+
     def _refined(
         self, items: Sequence[PlacedObject], settings: SelectionConfig, negatives: Sequence[Click] = ()
     ) -> list[PlacedObject]:
         """Objects as the refiner mends and judges them, where no negative click speaks against it."""
-        if self._models.refiner is None or not settings.refine:
+        if self._models.refiner is None or not self._refines(settings):
             return list(items)
         keys = [(i.found.clicks, i.found.score, i.found.top, i.found.left, i.scale) for i in items]
         known = {key: self._refinements.get(key) for key in keys}

@@ -100,11 +100,9 @@ def _placed(item: PlacedObject, square: Square, logits: np.ndarray) -> PlacedObj
     scale = MASK_STRIDE / cell
     column, row = int(square[0] // cell), int(square[1] // cell)
     clicks = tuple((x * scale / item.scale, y * scale / item.scale) for x, y in item.found.clicks)
-    found = replace(
+    found = replace(  # without the cells before the photo's first
         item.found,
-        logits=np.ascontiguousarray(
-            logits[max(-row, 0) :, max(-column, 0) :]
-        ),  # no cell lies before the first
+        logits=np.ascontiguousarray(logits[max(-row, 0) :, max(-column, 0) :]),
         top=max(row, 0),
         left=max(column, 0),
         clicks=clicks,
