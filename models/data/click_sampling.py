@@ -5,6 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+LEAST_DEPTH = 0.3  # of the largest distance to the boundary
+
 
 def interior_distance(mask: np.ndarray) -> tuple[np.ndarray, int, int]:
     """Distance of an object's pixels to its boundary, within its box.
@@ -26,7 +28,8 @@ def sample_clicks(
 ) -> list[tuple[float, float]]:
     """One to five clicks inside an object, near its centre.
 
-    Pixels count as near when their distance to the boundary is a random part (0.3–0.9) of the largest.
+    Pixels count as near when their distance to the boundary is a random part (0.3 to 1) of the largest: people
+    aim at the middle, so half of the clicks keep above 0.82 of it.
 
     Args:
         mask: bool ``[H, W]``, not empty.
@@ -40,7 +43,8 @@ def sample_clicks(
     """
     distance, top, left = interior_distance(mask)
     count = 1 if rng.random() < single_probability else int(rng.integers(2, 6))
-    near = np.flatnonzero(distance >= rng.uniform(0.3, 0.9) * distance.max())
+    part = 1 - (1 - LEAST_DEPTH) * rng.random() ** 2
+    near = np.flatnonzero(distance >= part * distance.max())
     chosen = near[rng.integers(len(near), size=count)]
     width = distance.shape[1]
     return [(left + int(i % width) + 0.5, top + int(i // width) + 0.5) for i in chosen]

@@ -7,16 +7,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from models.agreement import PlacedObject, agreement, most_agreed, overlaps, overlaps_of_smaller
+from models.agreement import PlacedObject, agreed, agreement, most_agreed, overlaps, overlaps_of_smaller
 from models.one_click.finder import FoundObject
 
 
 def rectangle(
     top: int, left: int, height: int, width: int, scale: float = 1.0, score: float = 0.5
 ) -> PlacedObject:
-    """A window full of positive cells (4 pixels each) of a copy of the photo."""
+    """A window full of positive cells (4 pixels each) of a copy of the photo; two clicks need no middle."""
     logits = np.full((height, width), 4.0, np.float32)
-    return PlacedObject(FoundObject(logits, top, left, score, ((0.0, 0.0),)), scale)
+    return PlacedObject(FoundObject(logits, top, left, score, ((0.0, 0.0), (0.0, 0.0))), scale)
+
+
+def clicked(item: PlacedObject, *clicks: tuple[float, float]) -> PlacedObject:
+    """The same in answer to other clicks, in pixels of its copy."""
+    return replace(item, found=replace(item.found, clicks=clicks))
 
 
 def test_a_box_in_the_photo() -> None:
@@ -26,11 +31,31 @@ def test_a_box_in_the_photo() -> None:
 
 
 def test_the_vote() -> None:
-    item = rectangle(0, 0, 2, 2, score=0.8)
+    item = clicked(rectangle(0, 0, 2, 2, score=0.8), (4.0, 4.0))
     assert item.found.sureness == pytest.approx(np.tanh(2.0))  # 2 sigmoid(4) - 1
     assert item.vote == pytest.approx((0.8 * np.tanh(2.0)) ** 4)
+    half = clicked(rectangle(0, 0, 2, 2, score=0.8), (4.0, 2.0))
+    assert half.vote == pytest.approx(half.depth**2 * item.vote)
     nothing = replace(item.found, logits=-item.found.logits)
     assert nothing.sureness == 0
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.0, 2.0])
+def test_how_deep_a_click_lies(scale: float) -> None:
+    # 32 × 64 pixels of the photo, from (16, 8): nothing lies deeper than 16
+    item = rectangle(round(2 * scale), round(4 * scale), round(8 * scale), round(16 * scale), scale)
+    for place, expected in (((48, 24), 1), ((32, 24), 1), ((48, 16), 1 / 2), ((20, 24), 1 / 4)):
+        own = clicked(item, (place[0] * scale, place[1] * scale))
+        assert own.depth == pytest.approx(expected, abs=0.13)  # one of the lattice's steps is 1/8
+
+
+def test_a_click_beside_the_mask_has_the_least_depth() -> None:
+    item = clicked(rectangle(0, 0, 8, 8), (-3.0, 40.0))
+    assert item.depth == pytest.approx(1 / 16, rel=0.05)  # one step of the lattice, of 16
+
+
+def test_several_clicks_have_no_one_middle() -> None:
+    assert clicked(rectangle(0, 0, 8, 8), (1.0, 1.0), (2.0, 1.0)).depth == 1
 
 
 @pytest.mark.parametrize("scale", [0.5, 1.0, 2.0])
@@ -111,3 +136,10 @@ def test_how_far_proposals_agree() -> None:
     assert agreement([whole, half]) == pytest.approx(3 / 4)  # even votes: (1 + 1/2) / 2
     assert agreement([whole, whole, half]) == pytest.approx(5 / 6)  # (1 + 1 + 1/2) / 3
     assert agreement([]) == 0
+
+
+def test_of_equal_scores_the_one_clicked_in_its_middle_wins() -> None:
+    whole, half = rectangle(0, 0, 8, 8), rectangle(0, 0, 8, 4)
+    for click, expected in (((16.0, 16.0), 0), ((8.0, 16.0), 1)):
+        items = [clicked(item, click) for item in (whole, half)]
+        assert agreed(items) is items[expected]

@@ -26,7 +26,9 @@ def test_clicks_are_at_least_a_third_of_the_depth_inside(rng: np.random.Generato
     clicks = [click for _ in range(200) for click in sample_clicks(mask, rng)]
     relative = np.array([depth[int(y), int(x)] for x, y in clicks]) / depth.max()
     assert relative.min() > 0.25  # 0.3, in OpenCV's approximate distance
-    assert relative.max() > 0.85
+    assert relative.max() > 0.95
+    # at least 1 - 0.7 u², u even from 0 to 1: half of them are deeper than 0.825
+    assert np.median(relative) > 0.8
     assert len(set(clicks)) > 100
 
 
