@@ -21,8 +21,8 @@ from models.one_click.finder import CELL_PLACE, FoundObject
 
 # A proposal's vote is (score · sureness) to this power: what chose best on 60 photos of photos/val.
 VOTE_POWER = 4
-# People click the middle of what they mean. This power of the click's depth chose better for clicks in the very
-# middle and for clicks anywhere in the inner half.
+# People click the middle of what they mean. This power of the click's depth chose better both for clicks in
+# the very middle and for clicks anywhere in the inner half.
 DEPTH_POWER = 2
 SAMPLES = 32  # per side of a mask's box: where two masks are compared
 OUTSIDE = -10.0  # logit beyond the window of a mask
@@ -52,7 +52,7 @@ class PlacedObject:
 
     @cached_property
     def depth(self) -> float:
-        """How deep in the mask its click lies: distance to the border over the largest there is, above 0 to 1.
+        """How deep in the mask its click lies: its distance to the border over the largest, above 0 to 1.
 
         1 for several clicks, of which only one can lie in the middle; the mask must not be empty.
         """

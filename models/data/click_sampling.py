@@ -28,8 +28,8 @@ def sample_clicks(
 ) -> list[tuple[float, float]]:
     """One to five clicks inside an object, near its centre.
 
-    Pixels count as near when their distance to the boundary is a random part (0.3 to 1) of the largest: people
-    aim at the middle, so half of the clicks keep above 0.82 of it.
+    Pixels count as near when their distance to the boundary is a random part (0.3 to 1) of the largest:
+    people aim at the middle, so half of the clicks keep above 0.82 of it.
 
     Args:
         mask: bool ``[H, W]``, not empty.

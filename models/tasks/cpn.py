@@ -15,6 +15,7 @@ from models.losses import center_focal_loss
 from models.one_click.finder import EncodedImage
 from models.recipes.schema import ProposalRecipe
 from models.tasks.frozen import encode, load_frozen, mask_and_box, predicted
+from models.tasks.networks import as_network
 from models.tasks.one_click import decay_groups
 from models.tasks.proposal_validation import ProposalValidation
 from models.tasks.samples import PictureStream
@@ -96,16 +97,8 @@ class ProposalTask:
             self._validation = ProposalValidation(
                 self.frozen, self.recipe.data.val, self.recipe.data.val_images
             )
-        return self._validation.score(unwrapped(model))
+        return self._validation.score(as_network(model, ProposalModel))
 
     def save(self, model: nn.Module, folder: Path) -> None:
         """Write the network with ``save_pretrained``."""
-        unwrapped(model).save_pretrained(folder)
-
-
-def unwrapped(model: nn.Module) -> ProposalModel:
-    """The network itself, out of what distributes it over several processes."""
-    inner = getattr(model, "module", model)
-    if not isinstance(inner, ProposalModel):
-        raise TypeError(f"expected a ProposalModel, got {type(inner).__name__}")
-    return inner
+        as_network(model, ProposalModel).save_pretrained(folder)

@@ -13,6 +13,7 @@ from models.data.one_click_samples import OneClickBatch, OneClickSample, collate
 from models.one_click import OneClickConfig, OneClickModel
 from models.one_click.criterion import CriterionConfig, OneClickCriterion
 from models.recipes.schema import OneClickRecipe
+from models.tasks.networks import as_network
 from models.tasks.samples import PictureStream
 from models.tasks.validation import one_click_score, photos_with_objects
 
@@ -56,7 +57,7 @@ class OneClickTask:
         if self.recipe.schedule.channels_last:
             image = image.contiguous(memory_format=torch.channels_last)
         output = model(image, batch.click_maps)
-        return self.criterion(unwrapped(model), output, batch.targets)
+        return self.criterion(as_network(model, OneClickModel), output, batch.targets)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Weight decay on the convolutions only."""
@@ -70,15 +71,7 @@ class OneClickTask:
 
     def save(self, model: nn.Module, folder: Path) -> None:
         """Write the network with ``save_pretrained``."""
-        unwrapped(model).save_pretrained(folder)
-
-
-def unwrapped(model: nn.Module) -> OneClickModel:
-    """The network itself, out of what distributes it over several processes."""
-    inner = getattr(model, "module", model)
-    if not isinstance(inner, OneClickModel):
-        raise TypeError(f"expected a OneClickModel, got {type(inner).__name__}")
-    return inner
+        as_network(model, OneClickModel).save_pretrained(folder)
 
 
 def decay_groups(model: nn.Module) -> list[dict[str, Any]]:

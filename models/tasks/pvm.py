@@ -28,6 +28,7 @@ from models.pvm.model import ObjectInputs, pairwise_distance
 from models.recipes.schema import VerificationRecipe
 from models.tasks.false_proposals import false_clicks, shows_sibling
 from models.tasks.frozen import encode, load_frozen, load_frozen_proposals, mask_and_box, predicted
+from models.tasks.networks import as_network
 from models.tasks.one_click import decay_groups
 from models.tasks.pair_validation import PairValidation
 from models.tasks.samples import PictureStream
@@ -82,7 +83,7 @@ class VerificationTask:
 
     def losses(self, model: nn.Module, batch: GroupBatch) -> dict[str, Tensor]:
         """Contrastive loss and cross-entropy of pairs within a picture; both kinds weigh the same."""
-        inner = unwrapped(model)
+        inner = as_network(model, VerificationModel)
         encoded = encode(self.frozen, batch.image, self.recipe.schedule.channels_last)
         inputs: list[ObjectInputs] = []
         pairs: list[tuple[int, int, bool]] = []
@@ -163,11 +164,11 @@ class VerificationTask:
             return {}
         if self._validation is None:
             self._validation = PairValidation(self.frozen, self.recipe.data.val, self.recipe.data.val_images)
-        return self._validation.score(unwrapped(model))
+        return self._validation.score(as_network(model, VerificationModel))
 
     def save(self, model: nn.Module, folder: Path) -> None:
         """Write the network with ``save_pretrained``."""
-        unwrapped(model).save_pretrained(folder)
+        as_network(model, VerificationModel).save_pretrained(folder)
 
 
 def _target_is_complete(sample: GroupSample) -> bool:
@@ -197,11 +198,3 @@ def known_pairs(
             elif refused is not None and refused in (a and a.group, b and b.group):
                 pairs.append((i, j, False))
     return pairs
-
-
-def unwrapped(model: nn.Module) -> VerificationModel:
-    """The network itself, out of what distributes it over several processes."""
-    inner = getattr(model, "module", model)
-    if not isinstance(inner, VerificationModel):
-        raise TypeError(f"expected a VerificationModel, got {type(inner).__name__}")
-    return inner

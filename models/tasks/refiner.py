@@ -22,6 +22,7 @@ from models.refiner.crops import RefinerInputs, Square, cut_crops, square_around
 from models.refiner.model import REFINED_STRIDE
 from models.roi_align import roi_align
 from models.tasks.frozen import encode, load_frozen
+from models.tasks.networks import as_network
 from models.tasks.one_click import decay_groups
 from models.tasks.samples import PictureStream
 from models.tasks.validation import one_click_score, photos_with_objects
@@ -59,7 +60,7 @@ class RefinerTask:
 
     def losses(self, model: nn.Module, batch: RefinerBatch) -> dict[str, Tensor]:
         """The criterion's scalars, of a candidate for each clicked object."""
-        inner = unwrapped(model)
+        inner = as_network(model, RefinerModel)
         encoded = encode(self.frozen, batch.image, self.recipe.schedule.channels_last)
         inputs, truths, areas = [], [], []
         for index, sample in enumerate(batch.samples):
@@ -108,11 +109,11 @@ class RefinerTask:
         data = self.recipe.data
         if data.val is None:
             return {}
-        return one_click_score(self.frozen, data.val, data.val_images, unwrapped(model))
+        return one_click_score(self.frozen, data.val, data.val_images, as_network(model, RefinerModel))
 
     def save(self, model: nn.Module, folder: Path) -> None:
         """Write the network with ``save_pretrained``."""
-        unwrapped(model).save_pretrained(folder)
+        as_network(model, RefinerModel).save_pretrained(folder)
 
 
 def jittered(square: Square, draws: np.ndarray) -> Square:
@@ -138,11 +139,3 @@ def truth_in(masks: Tensor, squares: Sequence[Square], size: int) -> tuple[Tenso
     parts = [roi_align(m[None], b[None], 1.0, size)[:, 0] for m, b in zip(masks, boxes, strict=True)]
     steps = (boxes[:, 2] - boxes[:, 0]) / size  # pixels per value
     return torch.cat(parts), masks.sum((1, 2)) / steps**2
-
-
-def unwrapped(model: nn.Module) -> RefinerModel:
-    """The network itself, out of what distributes it over several processes."""
-    inner = getattr(model, "module", model)
-    if not isinstance(inner, RefinerModel):
-        raise TypeError(f"expected a RefinerModel, got {type(inner).__name__}")
-    return inner

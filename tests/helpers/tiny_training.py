@@ -15,7 +15,10 @@ from toolkit.training import Schedule, fit
 
 
 class TinyTask:
-    """Learns a linear map of 5 numbers; dropout draws from torch's state, the loss from numpy's."""
+    """Learns a linear map of 5 numbers; dropout draws from torch's state, the loss from numpy's.
+
+    Where plain, one of its weights is used in the loss alone, as mask kernels are.
+    """
 
     def __init__(self, seed: int = 0, seconds_per_sample: float = 0.0, plain: bool = False) -> None:
         torch.manual_seed(seed)
@@ -23,6 +26,8 @@ class TinyTask:
         if not plain:
             layers += [torch.nn.BatchNorm1d(8), torch.nn.Dropout(0.3)]
         self.model: torch.nn.Module = torch.nn.Sequential(*layers, torch.nn.Linear(8, 2))
+        if plain:
+            self.model.register_parameter("offset", torch.nn.Parameter(torch.zeros(2)))
         self.seed, self.seconds_per_sample, self.plain = seed, seconds_per_sample, plain
 
     def sample(self, index: int) -> np.ndarray:
@@ -36,7 +41,8 @@ class TinyTask:
         x = batch["x"]  # [B, 5]
         noise = 0.0 if self.plain else float(np.random.normal())
         truth = torch.stack([x.sum(1) + noise, x[:, 0] - x[:, 1]], dim=1)  # [B, 2]
-        error = (model(x) - truth).square().mean()
+        offset = model.get_parameter("offset") if self.plain else 0.0
+        error = (model(x) + offset - truth).square().mean()
         return {"total": error, "twice": 2 * error}
 
     def parameter_groups(self) -> list[dict[str, Any]]:

@@ -133,7 +133,7 @@ def _train(run: TrainingRun, stop: StopRequest, deadline: float, progress: Progr
         processes=accelerator.num_processes,
         pin_memory=accelerator.device.type == "cuda",
     )
-    run.model.train()
+    run.raw.train()
     means = Means()
     last_save = time.monotonic()
     with closing(stream):

@@ -28,6 +28,23 @@ logger = logging.getLogger("toolkit.training")
 _KEEP_LAST = 2
 
 
+class TaskLosses(torch.nn.Module):
+    """A task's losses as one forward pass: what distributes it must see every use of a weight.
+
+    Args:
+        task: whose losses.
+        model: the task's.
+    """
+
+    def __init__(self, task: TrainingTask, model: torch.nn.Module) -> None:
+        super().__init__()
+        self.task, self.model = task, model
+
+    def forward(self, batch: Any) -> dict[str, torch.Tensor]:
+        """Scalar losses of a batch."""
+        return dict(self.task.losses(self.model, batch))
+
+
 class TrainingRun:
     """Everything that changes while training, and how it is saved."""
 
@@ -43,7 +60,7 @@ class TrainingRun:
         self.restart_average()
         optimizer = make_optimizer(task.parameter_groups(), schedule)
         self.scales = [group.get("lr_scale", 1.0) for group in optimizer.param_groups]
-        self.model, self.optimizer = accelerator.prepare(self.raw, optimizer)
+        self.losses, self.optimizer = accelerator.prepare(TaskLosses(task, self.raw), optimizer)
         self.step = 0
         self.best: dict[str, float] | None = None
         self.last_losses: dict[str, float] = {}
@@ -61,9 +78,7 @@ class TrainingRun:
     @property
     def averaged(self) -> torch.nn.Module:
         """The model to validate and to keep: the moving average, or the model itself where there is none."""
-        if self.average is not None:
-            return self.average.model
-        return self.accelerator.unwrap_model(self.model, keep_fp32_wrapper=False)
+        return self.raw if self.average is None else self.average.model
 
     def train_step(self, batch: Any) -> dict[str, float]:
         """Forward, backward, one optimiser step; returns the losses."""
@@ -74,7 +89,7 @@ class TrainingRun:
         if self.schedule.channels_last:
             batch = _to_channels_last(batch)
         with self.accelerator.autocast():
-            losses = self.task.losses(self.model, batch)
+            losses = self.losses(batch)
         # One transfer for all of them: each would wait for the device.
         numbers = torch.stack([loss.detach().float().reshape(()) for loss in losses.values()]).tolist()
         values = dict(zip(losses, numbers, strict=True))
@@ -86,7 +101,7 @@ class TrainingRun:
             )
         self.accelerator.backward(losses["total"])
         if self.schedule.clip_grad_norm is not None:
-            self.accelerator.clip_grad_norm_(self.model.parameters(), self.schedule.clip_grad_norm)
+            self.accelerator.clip_grad_norm_(self.raw.parameters(), self.schedule.clip_grad_norm)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         if self.average is not None:
@@ -106,7 +121,7 @@ class TrainingRun:
             if score is not None and (self.best is None or score > self.best["score"]):
                 self.best = {"step": self.step, "score": score}
                 improved = True
-        self.model.train()
+        self.raw.train()
         return improved
 
     def agree(self, *flags: bool) -> list[bool]:

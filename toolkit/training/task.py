@@ -31,8 +31,8 @@ class TrainingTask(Protocol):
     def losses(self, model: torch.nn.Module, batch: Any) -> Mapping[str, torch.Tensor]:
         """Return scalar losses: "total" is minimised, the others are logged.
 
-        `model` is the one to call (it may be wrapped for several processes), `batch` lies on its device, and
-        autocast is on when the schedule asks for mixed precision.
+        `model` is the task's own, `batch` lies on its device, and autocast is on when the schedule asks for
+        mixed precision.
         """
         ...
 

@@ -16,6 +16,7 @@ from models.systems.clicking.points import PointSampling, next_training_point
 from models.systems.clicking.samples import ClickBatch, ClickSample, collate, make_sample
 from models.systems.clicking.validation import click_scores
 from models.systems.table import definition
+from models.tasks.networks import as_network
 from models.tasks.one_click import decay_groups
 from models.tasks.samples import PictureStream
 from models.tasks.validation import photos_with_objects
@@ -115,7 +116,7 @@ class InteractiveTask:
         """Mean IoU after the first clicks on a part of the validation split."""
         if self.recipe.data.val is None:
             return {}
-        network = unwrapped(model)
+        network = as_network(model, ClickNetwork)
         training = network.training
         network.eval()
         try:
@@ -126,7 +127,7 @@ class InteractiveTask:
 
     def save(self, model: nn.Module, folder: Path) -> None:
         """Write the network with ``save_pretrained``."""
-        unwrapped(model).save_pretrained(folder)
+        as_network(model, ClickNetwork).save_pretrained(folder)
 
 
 def next_points(target: Tensor, previous: Tensor, threshold: float = 0.5) -> Tensor:
@@ -144,14 +145,6 @@ def next_points(target: Tensor, previous: Tensor, threshold: float = 0.5) -> Ten
         next_training_point(t, p, rng) or (-1.0, -1.0, -1.0) for t, p in zip(truths, predictions, strict=True)
     ]
     return torch.tensor(found, dtype=torch.float32, device=target.device)[:, None]
-
-
-def unwrapped(model: nn.Module) -> ClickNetwork:
-    """The network itself, out of what distributes it over several processes."""
-    inner = getattr(model, "module", model)
-    if not isinstance(inner, ClickNetwork):
-        raise TypeError(f"expected a click-by-click network, got {type(inner).__name__}")
-    return inner
 
 
 def scaled_groups(model: nn.Module, backbone_scale: float) -> list[dict[str, Any]]:

@@ -11,11 +11,13 @@ from torch import Tensor, nn
 
 from models.recipes.schema import InteractiveRecipe
 from models.systems.clicking.losses import mean_bce, normalised_focal_loss
+from models.systems.clicking.network import ClickNetwork
 from models.systems.clicking.points import geometric_count
 from models.systems.clicking.samples import ClickBatch
-from models.systems.clicking.task import InteractiveTask, next_points, unwrapped
+from models.systems.clicking.task import InteractiveTask, next_points
 from models.systems.emc_click.network import EmcClickNetwork
 from models.systems.emc_click.training_settings import EmcClickTraining
+from models.tasks.networks import as_network
 
 
 class EmcClickTask(InteractiveTask):
@@ -35,7 +37,7 @@ class EmcClickTask(InteractiveTask):
         rounds = geometric_count(rng, self.recipe.clicks.rollouts, self.training.rollout_decay)
         if rounds == 0:
             return points, previous
-        network = unwrapped(model)
+        network = as_network(model, ClickNetwork)
         if not isinstance(network, EmcClickNetwork):
             raise TypeError(f"expected an EmcClickNetwork, got {type(network).__name__}")
         training, pixels = network.training, self.pixels(batch)

@@ -12,11 +12,13 @@ from torch import Tensor, nn
 
 from models.recipes.schema import InteractiveRecipe
 from models.systems.clicking.losses import mean_bce, normalised_focal_loss
+from models.systems.clicking.network import ClickNetwork
 from models.systems.clicking.samples import ClickBatch
-from models.systems.clicking.task import InteractiveTask, unwrapped
+from models.systems.clicking.task import InteractiveTask
 from models.systems.focalclick.network import FocalNetwork
 from models.systems.focalclick.settings import FocalTraining
 from models.systems.focalclick.zooming import cut, points_in, target_crops, zoomed
+from models.tasks.networks import as_network
 
 # A focus crop of the whole object grows by a factor drawn from this interval, so that the refiner meets crops
 # as loose as those of use (FocalClick, section 3.4).
@@ -33,7 +35,7 @@ class FocalTask(InteractiveTask):
 
     def losses(self, model: nn.Module, batch: ClickBatch) -> dict[str, Tensor]:
         """The segmentor's and the refiner's losses after roll-outs of the segmentor."""
-        small = reduced(batch, unwrapped(model).config.input_size)
+        small = reduced(batch, as_network(model, ClickNetwork).config.input_size)
         points, previous = self.roll_out(model, small)
         if previous.any() and torch.rand(()) < self.settings.zoom_probability:
             batch, small, points, previous = self._zoom(batch, small, points, previous)
@@ -50,7 +52,7 @@ class FocalTask(InteractiveTask):
     ) -> tuple[ClickBatch, ClickBatch, Tensor, Tensor]:
         """Look at target crops, with the mask before as in use: what it selects, not how surely."""
         side, reach = small.image.shape[-1], batch.image.shape[-1]
-        selected = previous > unwrapped(self.model).config.mask_threshold
+        selected = previous > as_network(self.model, ClickNetwork).config.mask_threshold
         boxes = target_crops(selected, points)  # pixels of the small pictures
         batch = zoomed(batch, boxes * (reach / side))
         return batch, reduced(batch, side), points_in(points, boxes, side), cut(selected.float(), boxes, side)
@@ -70,7 +72,7 @@ class FocalTask(InteractiveTask):
     def _refiner_losses(
         self, model: nn.Module, batch: ClickBatch, points: Tensor, coarse: Any
     ) -> dict[str, Tensor]:
-        network = unwrapped(model)
+        network = as_network(model, ClickNetwork)
         if not isinstance(network, FocalNetwork):
             raise TypeError(f"expected a FocalNetwork, got {type(network).__name__}")
         side, small, focus = batch.image.shape[-1], network.config.input_size, network.config.focus_size

@@ -12,11 +12,12 @@ from torch import Tensor, nn
 
 from models.recipes.schema import InteractiveRecipe
 from models.systems.clicking.guidance import ABSENT, POSITIVE
-from models.systems.clicking.network import logits_of
+from models.systems.clicking.network import ClickNetwork, logits_of
 from models.systems.clicking.samples import ClickBatch, ClickSample, make_sample
-from models.systems.clicking.task import InteractiveTask, unwrapped
+from models.systems.clicking.task import InteractiveTask
 from models.systems.fusion.losses import class_balanced_bce
 from models.systems.fusion.network import FusionNetwork
+from models.tasks.networks import as_network
 from toolkit.clicks import CENTER_JITTER, sample_jittered_center_of_mass
 from toolkit.errors import InputError
 
@@ -48,7 +49,7 @@ class FusionTask(InteractiveTask):
     def __init__(self, recipe: InteractiveRecipe) -> None:
         super().__init__(recipe)
         self.training = FusionTraining(**recipe.training)
-        network = unwrapped(self.model)
+        network = as_network(self.model, ClickNetwork)
         if not isinstance(network, FusionNetwork):
             raise TypeError(f"expected a fusion network, got {type(network).__name__}")
         if self.training.phase == "late":
@@ -62,7 +63,7 @@ class FusionTask(InteractiveTask):
     def losses(self, model: nn.Module, batch: ClickBatch) -> dict[str, Tensor]:
         """The class-balanced cross entropy of one pass."""
         if self.training.phase == "late":
-            hold_frozen_norms(unwrapped(model))
+            hold_frozen_norms(as_network(model, ClickNetwork))
         logits = logits_of(model(self.pixels(batch), batch.points, torch.zeros_like(batch.target)))
         return {"total": class_balanced_bce(logits, batch.target)}
 

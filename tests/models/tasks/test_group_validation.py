@@ -8,13 +8,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from models.cpn import ProposalModel
 from models.cpn.model import HEATMAP_STRIDE
 from models.loading import load_network
 from models.pvm.model import ObjectInputs
 from models.recipes.schema import OneClickRecipe, ProposalRecipe, VerificationRecipe
 from models.tasks import encoded_photos
 from models.tasks.cpn import ProposalTask
-from models.tasks.cpn import unwrapped as unwrapped_cpn
 from models.tasks.frozen import load_frozen
 from models.tasks.pair_validation import PairValidation
 from models.tasks.proposal_validation import ProposalValidation
@@ -106,11 +106,7 @@ def test_tasks_validate_on_their_split(recipes: Recipes, photos: Path, tmp_path:
             kind(recipe.model_copy(update={"data": missing}))
 
 
-def test_cpn_is_unwrapped_and_saved(recipes: Recipes, tmp_path: Path) -> None:
+def test_cpn_is_saved(recipes: Recipes, tmp_path: Path) -> None:
     task = ProposalTask(recipes[1])
-    wrapped = torch.nn.Module()
-    wrapped.module = task.model
-    task.save(wrapped, tmp_path)
-    assert load_network(type(unwrapped_cpn(task.model)), tmp_path, None, torch.device("cpu")) is not None
-    with pytest.raises(TypeError, match="expected a ProposalModel, got Linear"):
-        unwrapped_cpn(torch.nn.Linear(1, 1))
+    task.save(task.model, tmp_path)
+    assert load_network(ProposalModel, tmp_path, None, torch.device("cpu")) is not None

@@ -13,10 +13,12 @@ import models.tasks.cpn
 import models.tasks.pvm
 from models.cpn.heatmap import find_peaks
 from models.losses import dice_loss
+from models.one_click import OneClickModel
 from models.one_click.finder import ObjectFinder
 from models.recipes.schema import OneClickRecipe, ProposalRecipe, VerificationRecipe
 from models.tasks.cpn import ProposalTask
-from models.tasks.one_click import OneClickTask, unwrapped
+from models.tasks.networks import as_network
+from models.tasks.one_click import OneClickTask
 from models.tasks.pvm import VerificationTask
 
 pytestmark = pytest.mark.slow
@@ -77,7 +79,7 @@ def test_one_click_finds_what_it_learned(recipes: Recipes) -> None:
     # with the statistics that are used: those of four pictures alone differ from level to level
     last = learn(task, steps=200, lr=2e-3, fixed_norms=True)[-1]
     assert last["mask"] < 0.02
-    finder = ObjectFinder(unwrapped(task.model).eval())
+    finder = ObjectFinder(as_network(task.model, OneClickModel).eval())
     for index in range(4):
         sample = task.sample(index)
         encoded = finder.encode(torch.from_numpy(sample.image)[None], 96, 96)

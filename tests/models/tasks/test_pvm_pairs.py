@@ -15,9 +15,11 @@ import models.tasks.pvm
 from models.data.composer import FIRST_PASTED_GROUP as PASTED
 from models.data.group_samples import GroupObject, GroupSample
 from models.one_click.finder import EncodedImage, FoundObject
+from models.pvm import VerificationModel
 from models.recipes.schema import OneClickRecipe, ProposalRecipe, VerificationRecipe
 from models.tasks.frozen import load_frozen_proposals
-from models.tasks.pvm import Pairs, VerificationTask, known_pairs, unwrapped
+from models.tasks.networks import as_network
+from models.tasks.pvm import Pairs, VerificationTask, known_pairs
 from tests.helpers.networks import random_cpn
 from toolkit.errors import InputError
 
@@ -35,7 +37,9 @@ def losses(task: VerificationTask, places: list[float], *pairs: tuple[int, int, 
     embedded[:, 0] = torch.tensor(places)
     first, second, same = (torch.tensor([pair[part] for pair in pairs]) for part in range(3))
     with torch.no_grad():
-        return task._pair_losses(unwrapped(task.model), embedded, Pairs(first, second, same.bool()))
+        return task._pair_losses(
+            as_network(task.model, VerificationModel), embedded, Pairs(first, second, same.bool())
+        )
 
 
 def thing(group: int, kind: int = -1, photo: int = 0, complete: bool = False, column: int = 0) -> GroupObject:
@@ -77,7 +81,7 @@ def test_a_batch_without_pairs_still_has_gradients(task: VerificationTask) -> No
     embedded = torch.zeros(1, 8, requires_grad=True)
     nothing = torch.zeros(0, dtype=torch.int64)
     pairs = Pairs(nothing, nothing, nothing.bool())
-    value = task._pair_losses(unwrapped(task.model), embedded, pairs)["total"]
+    value = task._pair_losses(as_network(task.model, VerificationModel), embedded, pairs)["total"]
     assert value.item() == 0
     value.backward()
     assert embedded.grad is not None

@@ -15,7 +15,8 @@ from models.data.refiner_samples import RefinerSample
 from models.one_click.finder import FoundObject
 from models.recipes.schema import RefinerRecipe
 from models.refiner import RefinerModel
-from models.tasks.refiner import RefinerTask, jittered, truth_in, unwrapped
+from models.tasks.networks import as_network
+from models.tasks.refiner import RefinerTask, jittered, truth_in
 from tests.helpers.systems import box_mask, object_of, write_objects
 
 
@@ -47,7 +48,7 @@ def test_it_starts_from_the_frozen_backbone(recipe: RefinerRecipe) -> None:
     task = RefinerTask(recipe)
     fresh = RefinerTask(recipe.model_copy(update={"backbone_from_one_click": False}))
     frozen = models.tasks.refiner.load_frozen(recipe.one_click).backbone.state_dict()
-    own, other = (unwrapped(t.model).backbone.state_dict() for t in (task, fresh))
+    own, other = (as_network(t.model, RefinerModel).backbone.state_dict() for t in (task, fresh))
     assert all(torch.equal(own[name], value) for name, value in frozen.items())
     assert not all(torch.equal(other[name], value) for name, value in frozen.items())
 
@@ -110,6 +111,6 @@ def test_which_candidate_is_taken(recipe: RefinerRecipe, monkeypatch: pytest.Mon
     task = RefinerTask(recipe)
     sample = replace(task.sample(0), clicks=[[(48.0, 48.0)]] * 3, draws=np.full((3, 4), 0.5, np.float32))
     sample.draws[:, 0] = (0.59, 0.7, 0.99)  # the best one below 0.6; from there each of the two
-    items, _, own = task._crops(sample, None, unwrapped(task.model).config)  # type: ignore[arg-type]
+    items, _, own = task._crops(sample, None, as_network(task.model, RefinerModel).config)  # type: ignore[arg-type]
     assert [item.found.logits.shape[0] for item in items] == [6, 6, 12]
     assert own == [0, 1, 2]

@@ -19,7 +19,8 @@ from models.one_click.criterion import CriterionConfig, OneClickCriterion
 from models.recipes.schema import OneClickRecipe, ProposalRecipe, VerificationRecipe
 from models.tasks import validation
 from models.tasks.cpn import ProposalTask
-from models.tasks.one_click import OneClickTask, decay_groups, unwrapped
+from models.tasks.networks import as_network
+from models.tasks.one_click import OneClickTask, decay_groups
 from models.tasks.pvm import VerificationTask
 from models.tasks.validation import one_click_score
 from tests.helpers.networks import random_one_click
@@ -43,7 +44,9 @@ def test_the_losses_of_one_click_are_the_criterions(recipes: Recipes) -> None:
         losses = task.losses(task.model, batch)
         torch.manual_seed(0)
         output = task.model(batch.image, batch.click_maps)
-        expected = OneClickCriterion(CriterionConfig())(unwrapped(task.model), output, batch.targets)
+        expected = OneClickCriterion(CriterionConfig())(
+            as_network(task.model, OneClickModel), output, batch.targets
+        )
     assert losses.keys() == expected.keys() >= {"total", "class", "box", "centerness", "mask"}
     assert all(losses[name] == expected[name] for name in losses)
     assert sum(len(t.boxes) for t in batch.targets) == 6  # half of six objects, twice
@@ -81,14 +84,11 @@ def test_weights_decay_but_biases_and_norms_do_not(recipes: Recipes) -> None:
     assert [len(group["params"]) for group in decay_groups(layer)] == [0, 1]
 
 
-def test_what_distributes_a_network_is_unwrapped() -> None:
+def test_a_network_of_another_kind_is_refused() -> None:
     network = random_one_click()
-    wrapped = nn.Module()
-    wrapped.module = network
-    assert unwrapped(network) is network
-    assert unwrapped(wrapped) is network
+    assert as_network(network, OneClickModel) is network
     with pytest.raises(TypeError, match="expected a OneClickModel, got Linear"):
-        unwrapped(nn.Linear(1, 1))
+        as_network(nn.Linear(1, 1), OneClickModel)
 
 
 def test_final_weights_are_pretrained_folders(recipes: Recipes, tmp_path: Path) -> None:
