@@ -77,7 +77,7 @@ def measure(
     trainable = sum(p.numel() for p in task.model.parameters() if p.requires_grad)
     with tempfile.TemporaryDirectory() as folder:
         run = TrainingRun(task, replace(schedule, batch_size=pictures), Path(folder), accelerator)
-        run.model.train()
+        run.raw.train()
         with accelerator.autocast():
             flops = _flops_of_one(task, last - 1)
         making: list[float] = []

@@ -109,4 +109,4 @@ def without_clicks(models: SelectionModels) -> SelectionModels:
         with torch.no_grad():
             for conv in network.heads.click_convs:
                 conv.weight.zero_()
-    return replace(models, finder=ObjectFinder(network))
+    return replace(models, finder=ObjectFinder(network, everywhere=True))

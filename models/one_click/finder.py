@@ -43,7 +43,7 @@ class EncodedImage:
     Attributes:
         pyramid: P2–P5, ``[C, H / stride, W / stride]``.
         mask_features: ``[8, H / 4, W / 4]``.
-        free: Locations that score without a click; none where every click takes a full pass.
+        free: Locations that score without a click, where those take part; see :class:`ObjectFinder`.
         height: Of the network's input, pixels, without padding.
         width: The same.
     """
@@ -176,10 +176,19 @@ class ObjectFinder:
 
     Networks whose heads are not local (GroupNorm, coordinates, clicks in the mask branch) give such answers
     from a full pass of the heads for each group of clicks.
+
+    Args:
+        model: The network, in evaluation mode.
+        everywhere: Whether boxes of locations beyond the reach of every click take part, as in a full pass.
+            They would cost half of what encoding does, and a trained network that sees clicks prefers
+            none of them (448 clicks in the middle of objects: the same answers). By default only networks
+            that see no clicks look everywhere.
     """
 
-    def __init__(self, model: OneClickModel) -> None:
+    def __init__(self, model: OneClickModel, everywhere: bool | None = None) -> None:
         self.model = model
+        wanted = not model.config.click_embedding if everywhere is None else everywhere
+        self.everywhere = wanted and model.config.heads_are_local
 
     @torch.no_grad()
     def encode(self, image: Tensor, height: int, width: int) -> EncodedImage:
@@ -193,7 +202,7 @@ class ObjectFinder:
         """The same from a pyramid (``[C, H, W]`` a level) and mask features that are there already."""
         heads = self.model.heads
         kept = [p.float() for p in pyramid]
-        if not self.model.config.heads_are_local:
+        if not self.everywhere:
             empty = [no_locations(heads, features.device) for _ in kept]
             return EncodedImage(kept, features.float(), empty, height, width)
         free = [free_locations(heads, heads(p[None], None, level), level) for level, p in enumerate(kept)]

@@ -20,6 +20,7 @@ import torch
 
 from models.cpn import ProposalConfig, ProposalModel
 from models.folding import fold_batch_norm
+from models.loading import BUNDLED
 from models.one_click import OneClickConfig, OneClickModel
 from models.one_click.finder import ObjectFinder
 from models.pvm import VerificationConfig, VerificationModel
@@ -56,7 +57,7 @@ def make_selector(side: int) -> Selector:
         OneClickModel(OneClickConfig()),
         ProposalModel(ProposalConfig()),
         VerificationModel(VerificationConfig()),
-        RefinerModel(RefinerConfig()),
+        RefinerModel(RefinerConfig.from_pretrained(BUNDLED / "refiner")),
     )
     one_click, cpn, pvm, refiner = (network.eval() for network in networks)
     for network in networks:

@@ -42,7 +42,7 @@ def image() -> Tensor:
 
 @pytest.fixture(scope="module")
 def encoded(network: OneClickModel, image: Tensor) -> EncodedImage:
-    return ObjectFinder(network).encode(image, SIDE, SIDE)
+    return ObjectFinder(network, everywhere=True).encode(image, SIDE, SIDE)
 
 
 def plain_nms(boxes: np.ndarray, scores: np.ndarray, threshold: float, limit: int) -> list[int]:

@@ -37,7 +37,7 @@ def lively(seed: int = 1, **changes) -> OneClickModel:
 
 def encoded_by(network: OneClickModel) -> EncodedImage:
     pixels = torch.randint(0, 256, (1, 3, SIDE, SIDE), generator=torch.Generator().manual_seed(1))
-    return ObjectFinder(network).encode(pixels.float(), SIDE, SIDE)
+    return ObjectFinder(network, everywhere=True).encode(pixels.float(), SIDE, SIDE)
 
 
 def same_object(one: FoundObject, other: FoundObject) -> bool:
@@ -95,7 +95,7 @@ def test_networks_without_local_heads_score_as_a_full_forward_pass_does(changes:
     network = lively(**changes)
     assert not network.config.heads_are_local
     pixels = torch.randint(0, 256, (1, 3, SIDE, SIDE), generator=torch.Generator().manual_seed(1)).float()
-    encoded = ObjectFinder(network).encode(pixels, SIDE, SIDE)
+    encoded = ObjectFinder(network, everywhere=True).encode(pixels, SIDE, SIDE)
     for group in GROUPS:
         whole = network(pixels, click_maps_of([group], SIDE, SIDE))
         output = clicked_pass(network, encoded.pyramid, group, encoded.mask_features)
