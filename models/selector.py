@@ -28,7 +28,7 @@ from toolkit.errors import InputError
 
 # Longer sides, in pixels, of the copies of a photo that the network sees: the first shows large things whole,
 # the last shows small ones large enough.
-WORKING_SIZES = (256, 768, 1024)
+WORKING_SIZES = (256, 640, 1024)
 LARGEST_ENLARGEMENT = 2.0
 
 
