@@ -28,8 +28,8 @@ def rectangle(x: int, y: int, width: int, height: int) -> list[float]:
     return [x, y, x + width, y, x + width, y + height, x, y + height]
 
 
-def write_small_split(root: Path, images: int = 3, seed: int = 0) -> Path:
-    """Write a split of `images` photos and return its folder.
+def write_small_split(root: Path, images: int = 3, seed: int = 0, scale: int = 1) -> Path:
+    """Write a split of `images` photos, `scale` times 80 × 60 pixels, and return its folder.
 
     Every photo has five annotations: two discs as compressed RLE (group 1, red), a square as a polygon and an
     object of two rectangles as two polygons (group 2, green), and a crowd as uncompressed RLE. The second
@@ -53,6 +53,9 @@ def write_small_split(root: Path, images: int = 3, seed: int = 0) -> Path:
             for mask, colour in ((first, 0), (hole, 0), (crowd, 3)):
                 image[mask] = COLOURS[colour]
             image[34:46, 8:18] = image[34:44, 30:36] = image[36:46, 42:48] = COLOURS[1]
+            image = image.repeat(scale, 0).repeat(scale, 1)
+            first, hole, crowd = (m.repeat(scale, 0).repeat(scale, 1) for m in (first, hole, crowd))
+            square, pair = ([[scale * v for v in outline] for outline in part] for part in (square, pair))
             pasted = {"kind": "pasted", "from": {"image": "elsewhere.jpg", "annotation": 5}}
             writer.add_image(
                 image,

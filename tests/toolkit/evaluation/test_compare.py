@@ -98,7 +98,7 @@ def test_what_was_left_out_is_listed_once(split, tmp_path: Path) -> None:
 def test_two_real_systems_from_the_terminal(tmp_path: Path) -> None:
     from models.loading import load_system
 
-    split = write_small_split(tmp_path / "split", images=2)
+    split = write_small_split(tmp_path / "split", images=2, scale=4)
     save_selector(tmp_path / "eager")
     random_one_click(seed=1).save_pretrained(tmp_path / "random" / "final")
     out = tmp_path / "out"
@@ -112,9 +112,8 @@ def test_two_real_systems_from_the_terminal(tmp_path: Path) -> None:
     assert result["labels"] == "eager, random"
     assert (result["eager_n"], result["random_n"]) == (8, 8)  # four objects but the crowd, twice
     assert result["eager_parameters"] == result["random_parameters"] > 10_000
-    # of so small a photo a later click, with its windows around several, costs more than to encode it
-    assert result["eager_flops_first"] > 0
-    assert result["eager_flops_later"] > 0
+    # the photo is encoded once; a later click costs less than the first
+    assert result["eager_flops_first"] > result["eager_flops_later"] > 0
     assert 0 < result["eager_miou_1"] < 1
     assert "| parameters (M) | 0.0" in run.output
     assert str(out / "compare.png") in run.output
