@@ -38,7 +38,14 @@ class OneClickSample:
 
 @dataclass(frozen=True)
 class OneClickBatch:
-    """What the criterion and the network take: pixels uint8 ``[B, 3, S, S]``, four click maps, targets."""
+    """What the criterion and the network take, with K sets of clicks for each picture.
+
+    Attributes:
+        image: uint8 ``[B, 3, S, S]``.
+        click_maps: Of the four levels, ``[K · B, 1, S / stride, S / stride]``: the first sets of all
+            pictures, then the second ones.
+        targets: K · B, in the same order.
+    """
 
     image: Tensor
     click_maps: list[Tensor]
@@ -58,39 +65,56 @@ def clickable(canvas: Canvas, smallest_area: int = 16, visibility: float = 0.3) 
     return [o for o in canvas.objects if o.mask.sum() >= smallest_area and o.visible >= visibility]
 
 
-def make_sample(
+def make_samples(
     canvas: Canvas,
     rng: np.random.Generator,
     limit: int,
     stride: int = TARGET_STRIDE,
     single_probability: float = 0.6,
     click: bool = True,
-) -> OneClickSample:
+    click_sets: int = 1,
+) -> list[OneClickSample]:
     """Click half of the canvas's objects (at least one, at most ``limit``): the network's targets.
 
     Args:
         canvas: The picture.
         rng: Source of randomness.
-        limit: Most objects clicked.
+        limit: Most objects clicked at once.
         stride: Pixels per cell at which masks are kept.
         single_probability: See :func:`models.data.click_sampling.sample_clicks`.
         click: False for a network that sees no clicks: all objects are its targets, and none is clicked.
+        click_sets: How often the picture is clicked, each time on other objects.
+
+    Returns:
+        A sample for each set of clicks, all of one image; one where ``click`` is False.
 
     Source: SimpSON, section 5.1: at most 50 % of the instances, so that predictions follow the clicks.
     """
     candidates = clickable(canvas)
-    chosen = _half(candidates, rng, limit) if click else candidates
+    sets = _sets(candidates, rng, limit, click_sets) if click else [candidates]
+    image = np.ascontiguousarray(canvas.image.transpose(2, 0, 1))
+    return [_sample(image, chosen, rng, stride, single_probability if click else None) for chosen in sets]
+
+
+def _sample(
+    image: np.ndarray,
+    chosen: list[CanvasObject],
+    rng: np.random.Generator,
+    stride: int,
+    single_probability: float | None,
+) -> OneClickSample:
+    """What is to be found, with its clicks; without them where the probability is None."""
     boxes, centers, masks, clicks = [], [], [], []
     for item in chosen:
         ys, xs = item.mask.nonzero()
         boxes.append((xs.min(), ys.min(), xs.max() + 1, ys.max() + 1))
         centers.append((xs.mean() + 0.5, ys.mean() + 0.5))
         masks.append(item.mask[stride // 2 :: stride, stride // 2 :: stride])
-        if click:
+        if single_probability is not None:
             clicks.extend(sample_clicks(item.mask, rng, single_probability))
-    side = canvas.image.shape[0]
+    side = image.shape[1]
     return OneClickSample(
-        image=np.ascontiguousarray(canvas.image.transpose(2, 0, 1)),
+        image=image,
         boxes=np.array(boxes, np.float32).reshape(-1, 4),
         centers=np.array(centers, np.float32).reshape(-1, 2),
         masks=np.array(masks, np.uint8).reshape(-1, side // stride, side // stride),
@@ -98,21 +122,24 @@ def make_sample(
     )
 
 
-def _half(candidates: list[CanvasObject], rng: np.random.Generator, limit: int) -> list[CanvasObject]:
-    if not candidates:
-        return []
+def _sets(
+    candidates: list[CanvasObject], rng: np.random.Generator, limit: int, number: int
+) -> list[list[CanvasObject]]:
+    """Half of the objects, then half of them again from those that are left: a later set may be empty."""
     count = min(max(len(candidates) // 2, 1), limit)
-    return [candidates[i] for i in rng.choice(len(candidates), count, replace=False)]
+    order = rng.permutation(len(candidates))
+    return [[candidates[i] for i in order[k * count : (k + 1) * count]] for k in range(number)]
 
 
-def collate(samples: Sequence[OneClickSample]) -> OneClickBatch:
-    """Stack pictures of one size."""
-    side = samples[0].image.shape[1]
+def collate(samples: Sequence[Sequence[OneClickSample]]) -> OneClickBatch:
+    """Stack pictures of one size, each with as many sets of clicks; first come the first sets of all."""
+    side = samples[0][0].image.shape[1]
+    by_set = [sample for samples_of_set in zip(*samples, strict=True) for sample in samples_of_set]
     return OneClickBatch(
-        image=torch.from_numpy(np.stack([s.image for s in samples])),
-        click_maps=click_maps_of([s.clicks for s in samples], side, side),
+        image=torch.from_numpy(np.stack([of_picture[0].image for of_picture in samples])),
+        click_maps=click_maps_of([s.clicks for s in by_set], side, side),
         targets=[
             Targets(torch.from_numpy(s.boxes), torch.from_numpy(s.centers), torch.from_numpy(s.masks))
-            for s in samples
+            for s in by_set
         ],
     )

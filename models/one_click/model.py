@@ -87,18 +87,23 @@ class OneClickModel(PreTrainedModel):
         return self.mask_branch(pyramid)
 
     def forward(self, image: Tensor, click_maps: Sequence[Tensor] | None = None) -> OneClickOutput:
-        """One full pass.
+        """One full pass; the outputs after the pyramid have a batch of K · B.
 
         Args:
             image: ``[B, 3, H, W]`` RGB 0–255.
-            click_maps: Binary maps ``[B, 1, H / stride, W / stride]`` of the four levels, or None.
+            click_maps: Binary maps ``[K · B, 1, H / stride, W / stride]`` of the four levels, K of each image
+                (those of all images, then again of all images …), or None.
         """
         pyramid = self.encode(image)
+        times = 1 if click_maps is None else len(click_maps[0]) // len(image)
+        repeated = pyramid if times == 1 else [feature.repeat(times, 1, 1, 1) for feature in pyramid]
         levels = [
             self.heads(feature, None if click_maps is None else click_maps[level], level)
-            for level, feature in enumerate(pyramid)
+            for level, feature in enumerate(repeated)
         ]
-        return OneClickOutput(pyramid, levels, self.mask_features(pyramid, click_maps))
+        if self.config.click_in_masks:
+            return OneClickOutput(pyramid, levels, self.mask_features(repeated, click_maps))
+        return OneClickOutput(pyramid, levels, self.mask_features(pyramid).repeat(times, 1, 1, 1))
 
 
 def click_maps_of(clicks: Sequence[Sequence[tuple[float, float]]], height: int, width: int) -> list[Tensor]:

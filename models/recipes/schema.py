@@ -51,6 +51,7 @@ class DataSettings(Strict):
         source_power: See :class:`models.data.pool.PhotoPool`.
         crops: Stages of the crop size.
         clicked_objects: Objects clicked per picture, at most.
+        click_sets: How often 1C-DSN's heads see each encoded picture, each time with clicks on other objects.
         single_click_probability: Of one click on an object; two to five share the rest.
         mask_stride: Pixels per cell at which 1C-DSN's masks are compared (paper: 4).
     """
@@ -61,6 +62,7 @@ class DataSettings(Strict):
     source_power: float = 0.7
     crops: tuple[CropStage, ...] = (CropStage(size=320, until=1.0),)
     clicked_objects: int = 10
+    click_sets: int = Field(default=1, ge=1)
     single_click_probability: float = Field(default=0.6, ge=0, le=1)
     mask_stride: Literal[1, 2, 4] = 2
     composer: ComposerSettings = ComposerSettings()

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from models.backbones.weights import load_backbone_weights
-from models.data.one_click_samples import OneClickBatch, OneClickSample, collate, make_sample
+from models.data.one_click_samples import OneClickBatch, OneClickSample, collate, make_samples
 from models.one_click import OneClickConfig, OneClickModel
 from models.one_click.criterion import CriterionConfig, OneClickCriterion
 from models.recipes.schema import OneClickRecipe
@@ -34,20 +34,21 @@ class OneClickTask:
         if recipe.data.val is not None:  # better now than after hours of training
             photos_with_objects(recipe.data.val)
 
-    def sample(self, index: int) -> OneClickSample:
-        """A picture with its clicked objects; with all of them for the click-free baseline."""
+    def sample(self, index: int) -> list[OneClickSample]:
+        """A picture with its sets of clicked objects; with all objects for the click-free baseline."""
         canvas, rng = self.stream.picture(index)
         data = self.recipe.data
-        return make_sample(
+        return make_samples(
             canvas,
             rng,
             data.clicked_objects,
             data.mask_stride,
             data.single_click_probability,
             click=self.click_embedding,
+            click_sets=data.click_sets,
         )
 
-    def collate(self, samples: list[OneClickSample]) -> OneClickBatch:
+    def collate(self, samples: list[list[OneClickSample]]) -> OneClickBatch:
         """Stack samples."""
         return collate(samples)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import signal
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from typing import Any
@@ -125,4 +125,6 @@ def batches(
         # Not left to the garbage collector: a traceback may hold the iterator until the interpreter's exit,
         # which would wait for workers that nobody told to stop.
         if workers:
-            iterator._shutdown_workers()  # type: ignore[attr-defined]
+            # A worker stopped soon after its start may abort in torch's own exit; nobody waits for it now.
+            with suppress(RuntimeError):
+                iterator._shutdown_workers()  # type: ignore[attr-defined]

@@ -91,6 +91,24 @@ def test_whether_masks_see_the_clicks(click_in_masks: bool) -> None:
     assert torch.equal(clicked, free) != click_in_masks
 
 
+@pytest.mark.parametrize("click_in_masks", [False, True])
+def test_several_sets_of_clicks_on_each_picture(click_in_masks: bool) -> None:
+    """Each set gives what it gives alone; the pictures are encoded once."""
+    model = random_one_click(click_in_masks=click_in_masks)
+    pixels = image(batch=2)
+    sets = [click_maps_of(clicks, 64, 96) for clicks in ([[(9, 9)], [(50, 30)]], [[(70, 40)], []])]
+    with torch.no_grad():
+        both = model(pixels, [torch.cat(level) for level in zip(*sets, strict=True)])
+        alone = [model(pixels, maps) for maps in sets]
+    assert both.pyramid[0].shape[0] == 2
+    expected = torch.cat([output.mask_features for output in alone])
+    torch.testing.assert_close(both.mask_features, expected, rtol=1e-4, atol=1e-5)
+    for level, output in enumerate(both.levels):
+        expected = torch.cat([one.levels[level].logits for one in alone])
+        torch.testing.assert_close(output.logits, expected, rtol=1e-4, atol=1e-5)
+    assert (both.levels[0].logits[0] - both.levels[0].logits[2]).abs().max() > 1e-3
+
+
 def test_no_click_map_equals_an_empty_one() -> None:
     network = random_one_click()
     with torch.no_grad():

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from multiprocessing.util import Finalize
 from pathlib import Path
 
 import pytest
@@ -292,6 +293,28 @@ def test_each_process_takes_its_slice_of_each_step() -> None:
 class Broken(Indices):
     def sample(self, index: int) -> int:
         raise InputError(f"photo {index}.jpg: not an image; delete it")
+
+
+class AbortsAtItsEnd(Indices):
+    """Its second worker aborts at its exit, as may those that were just started; the first takes longer."""
+
+    def sample(self, index: int) -> int:
+        if torch.utils.data.get_worker_info().id == 1:
+            Finalize(None, os.abort, exitpriority=0)
+        else:
+            Finalize(None, time.sleep, [2], exitpriority=0)
+        return index
+
+
+@pytest.mark.slow
+def test_a_worker_that_crashes_when_told_to_stop_does_not_stop_the_training() -> None:
+    stream = batches(AbortsAtItsEnd(), first_step=0, steps=9, batch_size=2, workers=2)
+    assert [next(stream), next(stream)] == [[0, 1], [2, 3]]
+    workers = sorted(multiprocessing.active_children(), key=lambda worker: worker.name)
+    stream.close()
+    for worker in workers:
+        worker.join(30)
+    assert workers[1].exitcode == -signal.SIGABRT
 
 
 @pytest.mark.slow
