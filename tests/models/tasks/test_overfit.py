@@ -81,7 +81,7 @@ def test_one_click_finds_what_it_learned(recipes: Recipes) -> None:
     assert last["mask"] < 0.02
     finder = ObjectFinder(as_network(task.model, OneClickModel).eval())
     for index in range(4):
-        sample = task.sample(index)
+        [sample] = task.sample(index)
         encoded = finder.encode(torch.from_numpy(sample.image)[None], 96, 96)
         (found,) = finder.find(encoded, [sample.clicks])
         assert found is not None
