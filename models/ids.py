@@ -23,7 +23,7 @@ class SelectionConfig:
         verify: Whether PVM judges what was proposed.
         similarity: Lowest similarity of what PVM lets pass (section 3.3: 0.5).
         overlap: Two masks of which the smaller lies in the other by more than this part are one object.
-        zoom_in: Whether what comes out small in a large photo is looked at again in a crop
+        zoom_in: Whether what comes out small is looked at again in a crop
             (:mod:`models.zoom_in`), and its siblings are sought in a finer view
             (:mod:`models.sibling_views`); no part of the paper.
         refine: Whether masks are mended in crops of their own where the weights hold a refiner

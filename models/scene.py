@@ -17,7 +17,8 @@ from models.refiner.refining import Copy, refine
 from models.several_clicks import ClickProposals, object_of_clicks
 from models.sibling_views import SiblingViews
 from models.view import PhotoView, SelectionModels
-from models.zoom_in import look_closer, smallest_side, zoom_scale
+from models.view_range import shows_too_large
+from models.zoom_in import look_closer, small_ones, smallest_side, zoom_scale
 from toolkit.clicks import Click, center_click
 from toolkit.errors import InputError, UnsupportedSystem
 from toolkit.masks import mask_box
@@ -39,8 +40,7 @@ class PhotoScene:
     Attributes:
         height: Of the photo, pixels.
         width: Of the photo, pixels.
-        photo: Its pixels, uint8 ``[H, W, 3]``, for :mod:`models.zoom_in`; None where no crop shows anything
-            that the views do not.
+        photo: Its pixels, uint8 ``[H, W, 3]``, for :mod:`models.zoom_in`; None for none of that.
     """
 
     def __init__(
@@ -245,18 +245,7 @@ class PhotoScene:
         return [answers[key] or [] for key in keys]
 
     def _computed_proposals(self, groups: Sequence[Sequence[Click]]) -> list[list[PlacedObject]]:
-        per_view = [
-            view.candidates([[self._point(c, view) for c in group] for group in groups])
-            for view in self.views
-        ]
-        proposals = [
-            [
-                PlacedObject(item, view.scale)
-                for view, items in zip(self.views, own, strict=True)
-                for item in items
-            ]
-            for own in zip(*per_view, strict=True)
-        ]
+        proposals = self._proposed_by_views(groups)
         single = [index for index, group in enumerate(groups) if len(group) == 1]
         if self.photo is None or not self._models.config.zoom_in or not single:
             return proposals
@@ -266,13 +255,27 @@ class PhotoScene:
             proposals[index] = [*proposals[index], *items]
         return proposals
 
+    def _proposed_by_views(self, groups: Sequence[Sequence[Click]]) -> list[list[PlacedObject]]:
+        """What the views propose, but for those that would show too large what coarser ones are surest of."""
+        proposals: list[list[PlacedObject]] = [[] for _ in groups]
+        coarser: list[list[PlacedObject]] = [[] for _ in groups]
+        for view in sorted(self.views, key=lambda view: view.scale):
+            found = view.candidates([[self._point(click, view) for click in group] for group in groups])
+            for index, items in enumerate(found):
+                placed = [PlacedObject(item, view.scale) for item in items]
+                if not shows_too_large(coarser[index], view.scale):
+                    proposals[index] += placed
+                coarser[index] += placed
+        return proposals
+
     def _closer(self, clicks: Sequence[Click], sides: Sequence[float]) -> list[list[PlacedObject]]:
         """What crops propose for clicks on objects of some sides (pixels), where those are small."""
         if self.photo is None:
             return [[] for _ in clicks]
         finest = max(view.scale for view in self.views)
         scales = [zoom_scale(side, finest) for side in sides]
-        return look_closer(self._models.finder, self.photo, _points(clicks), scales)
+        found = look_closer(self._models.finder, self.photo, _points(clicks), scales)
+        return [small_ones(items, finest) for items in found]
 
     def _looked_closer(
         self, clicks: Sequence[Click], found: Sequence[PlacedObject], negatives: Sequence[Click]

@@ -23,7 +23,6 @@ from models.refiner import RefinerModel
 from models.scene import PhotoScene
 from models.variants import switches_of, with_network, with_settings, without_clicks
 from models.view import SelectionModels
-from models.zoom_in import LARGEST_SCALE, LEAST_GAIN
 from toolkit.errors import InputError
 
 # Longer sides, in pixels, of the copies of a photo that the network sees: the first shows large things whole,
@@ -132,9 +131,7 @@ class Selector:
         longer = max(height, width)
         scales = sorted({min(size / longer, LARGEST_ENLARGEMENT) for size in self.working_sizes})
         views = [encode_view(self.models, image, scale) for scale in scales]
-        # a crop shows more than the finest view, or the photo's own pixels are not needed any more
-        kept = image.copy() if LEAST_GAIN * max(scales) <= LARGEST_SCALE else None
-        return PhotoScene(self.models, views, (height, width), kept)
+        return PhotoScene(self.models, views, (height, width), image.copy())
 
     def scene_arrays(self, scene: PhotoScene) -> dict[str, np.ndarray]:
         """An encoded photo as arrays, to keep on disk; see :mod:`models.scene_arrays`."""

@@ -16,6 +16,8 @@ from models.zoom_in import LEAST_GAIN
 SIBLING_SIDE = 64.0
 # In the finest view; of anything smaller the click proposal network sees too little there.
 SMALLEST_SIDE = 24.0
+# Pixels of a finer view per pixel of the photo: it is as much work as the finest one, four times over.
+LARGEST_SCALE = 2.0
 
 
 class SiblingViews:
@@ -26,7 +28,7 @@ class SiblingViews:
     Args:
         models: The networks.
         views: Those that there are.
-        photo: uint8 ``[H, W, 3]`` RGB; None where no finer view would show more.
+        photo: uint8 ``[H, W, 3]`` RGB; None for no finer view.
     """
 
     def __init__(self, models: SelectionModels, views: Sequence[PhotoView], photo: np.ndarray | None) -> None:
@@ -50,8 +52,9 @@ class SiblingViews:
         """
         side = max(side, 1.0)
         finest = max(view.scale for view in self._views)
-        if zoom_in and self._photo is not None and side * finest < SMALLEST_SIDE:
-            return self._finer_view(self._photo, LEAST_GAIN * finest)
+        finer = LEAST_GAIN * finest
+        if zoom_in and self._photo is not None and finer <= LARGEST_SCALE and side * finest < SMALLEST_SIDE:
+            return self._finer_view(self._photo, finer)
         return min(self._views, key=lambda view: abs(math.log(side * view.scale / SIBLING_SIDE)))
 
     def _finer_view(self, photo: np.ndarray, scale: float) -> PhotoView:

@@ -1,8 +1,9 @@
-"""Zoom-in: what comes out small in a large photo is looked at again, in a crop that shows it larger.
+"""Zoom-in: what comes out small is looked at again, in a crop that shows it larger.
 
 The copies of a photo that the network sees end at a working size; a thing of 20 pixels in a photo of 12 MP is
-5 pixels there. A crop around the click, at up to the photo's own resolution or twice that, is encoded like a
-photo, and what it proposes joins the proposals of the views. Clicks that lie near each other share a crop.
+5 pixels there. A crop around the click is encoded like a photo, and the small things that it proposes join
+the proposals of the views. It may be enlarged beyond the photo's own resolution: the network has a cell for every
+4 pixels, and masks of three cells are no masks. Clicks that lie near each other share a crop.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ Point = tuple[float, float]
 
 CROP = 256  # side, pixels of the network's input
 SMALL_SIDE = 48.0  # an object with a smaller larger side, in pixels of the finest view, is small
-SHOWN_SIDE = 96.0  # what a crop makes of that side
+SHOWN_SIDE = 128.0  # what a crop makes of an object's larger side, at most
 LEAST_GAIN = 2.0  # a crop that enlarges an object by less, against the finest view, is not worth its time
-LARGEST_SCALE = 2.0  # crop pixels per pixel of the photo
+LARGEST_SCALE = 4.0  # crop pixels per pixel of the photo
 STEPS_PER_OCTAVE = 2  # scales are rounded down to so many a doubling, so that objects share crops
 MARGIN = 0.25  # of the crop's side: how near its border a click may lie that shares it
 LIKELY = 0.1  # of the best vote: what proposals with less than that say does not matter
@@ -68,6 +69,16 @@ def zoom_scale(side: float, finest: float) -> float | None:
     steps = np.floor(np.log2(wanted) * STEPS_PER_OCTAVE + 1e-9)
     scale = float(2 ** (steps / STEPS_PER_OCTAVE))
     return scale if scale >= LEAST_GAIN * finest else None
+
+
+def small_ones(items: Sequence[PlacedObject], finest: float) -> list[PlacedObject]:
+    """What is small in the finest view, of a crop's proposals: a crop shows too little around larger things.
+
+    Args:
+        items: What a crop proposes.
+        finest: Scale of the finest view.
+    """
+    return [item for item in items if item.side * finest < SMALL_SIDE]
 
 
 def plan_crops(

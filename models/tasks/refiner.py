@@ -27,7 +27,7 @@ from models.tasks.one_click import decay_groups
 from models.tasks.samples import PictureStream
 from models.tasks.validation import one_click_score, photos_with_objects
 
-BEST = 0.6  # how often the candidate of the highest score is taken; else any
+BEST = 0.7  # how often the candidate of the highest vote is taken, as one view alone would choose; else any
 SIZE_RANGE = 1.3  # a crop is up to so many times as large as it should be, or as small
 PLACE_RANGE = 0.1  # and its middle is off by up to this part of its side
 
@@ -93,8 +93,7 @@ class RefinerTask:
         for index, (candidates, draws) in enumerate(zip(found, sample.draws, strict=True)):
             if not candidates:
                 continue
-            which = 0 if draws[0] < BEST else int((draws[0] - BEST) / (1 - BEST) * len(candidates))
-            item = PlacedObject(candidates[min(which, len(candidates) - 1)], 1.0)
+            item = drawn([PlacedObject(candidate, 1.0) for candidate in candidates], float(draws[0]))
             items.append(item)
             squares.append(jittered(square_around(item, config.context), draws[1:]))
             own.append(index)
@@ -114,6 +113,14 @@ class RefinerTask:
     def save(self, model: nn.Module, folder: Path) -> None:
         """Write the network with ``save_pretrained``."""
         as_network(model, RefinerModel).save_pretrained(folder)
+
+
+def drawn(candidates: Sequence[PlacedObject], draw: float) -> PlacedObject:
+    """A candidate; a number, 0–1, says which."""
+    if draw < BEST:
+        return max(candidates, key=lambda item: item.vote)
+    which = int((draw - BEST) / (1 - BEST) * len(candidates))
+    return candidates[min(which, len(candidates) - 1)]
 
 
 def jittered(square: Square, draws: np.ndarray) -> Square:

@@ -202,11 +202,14 @@ def test_threads_may_share_a_scene(selector: Selector) -> None:
 
 def test_nbytes_is_what_the_tensors_hold(scene: PhotoScene) -> None:
     (view,) = scene.views
-    remembered = view._memory.nbytes + view._found.nbytes
+    assert view.image.nbytes == 3 * 128 * 192
+    finer = scene._sibling_views._finer
+    views = [view] if finer is None else [view, finer]
+    held = sum(v.encoded.nbytes + v.image.nbytes + v._memory.nbytes + v._found.nbytes for v in views)
     photo = 3 * HEIGHT * WIDTH  # kept for crops that enlarge it
     proposed = sum(item.found.logits.nbytes for items in scene._proposed.values() for item in items)
     assert proposed > 0
-    assert scene.nbytes == photo + view.encoded.nbytes + 3 * 128 * 192 + remembered + proposed
+    assert scene.nbytes == photo + held + proposed
 
 
 def found(logits: np.ndarray, top: int = 0, left: int = 0) -> FoundObject:

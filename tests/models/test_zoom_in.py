@@ -1,4 +1,4 @@
-"""Crops of large photos: where they lie, what they show, and that their answers land in the photo."""
+"""Crops of photos: where they lie, what they show, and that their answers land in the photo."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from models.ids import SelectionConfig
 from models.one_click.finder import FoundObject
 from models.scene import PhotoScene
 from models.selector import Selector
-from models.zoom_in import CROP, Crop, cut, look_closer, plan_crops, smallest_side, zoom_scale
+from models.zoom_in import CROP, Crop, cut, look_closer, plan_crops, small_ones, smallest_side, zoom_scale
 from tests.helpers.networks import save_selector
 from toolkit.clicks import Click
 
@@ -21,22 +21,31 @@ from toolkit.clicks import Click
 @pytest.mark.parametrize(
     ("side", "finest", "expected"),
     [
-        (48, 0.25, 2.0),  # 12 pixels in the view; 96 / 48
-        (20, 0.25, 2.0),  # 96 / 20 is more than the largest scale
-        (60, 0.25, 2**0.5),  # 96 / 60 = 1.6, rounded down to a half octave
-        (150, 0.25, 0.5),  # 96 / 150 = 0.64
+        (48, 0.25, 2.0),  # 12 pixels in the view; 128 / 48 = 2.67, rounded down to a half octave
+        (20, 0.25, 4.0),  # 128 / 20 is more than the largest scale
+        (80, 0.25, 2**0.5),  # 128 / 80 = 1.6
+        (150, 0.25, 0.5**0.5),  # 128 / 150 = 0.85
         (192, 0.25, None),  # 48 pixels in the view: not small
         (130, 0.4, None),  # 52 pixels in the view
-        (105, 0.45, None),  # 96 / 105 = 0.91, rounded down to 0.71: 1.57 times the view's scale
-        (105, 0.35, 0.5**0.5),  # twice the view's scale
-        (30, 1.0, 2.0),  # a crop that gains as much as it must
-        (30, 1.5, None),  # 1.33 times the view's scale: not worth it
+        (95, 0.5, 1.0),  # 128 / 95 = 1.35, rounded down to 1
+        (92, 0.52, None),  # 128 / 92 = 1.39, rounded down to 1: 1.92 times the view's scale
+        (105, 0.35, 1.0),  # 128 / 105 = 1.22
+        (29, 1.6, 4.0),  # 2.5 times the view's scale
+        (31, 1.6, None),  # 49.6 pixels in the view
+        (20, 2.0, 4.0),  # a crop that gains as much as it must
+        (20, 2.1, None),  # 1.9 times the view's scale: not worth it
         (0, 0.25, None),
     ],
 )
 def test_the_scale_of_a_crop(side: float, finest: float, expected: float | None) -> None:
     found = zoom_scale(side, finest)
     assert found == (None if expected is None else pytest.approx(expected))
+
+
+def test_only_small_things_of_a_crop_count() -> None:
+    items = [rectangle(6, 3, 0.5), rectangle(5, 3, 0.5)]  # longer sides 48 and 40 pixels of the photo
+    assert small_ones(items, 1.0) == items[1:]
+    assert small_ones(items, 0.99) == items
 
 
 def rectangle(height: int, width: int, score: float) -> PlacedObject:
@@ -145,13 +154,14 @@ def test_answers_of_a_crop_lie_where_the_crop_does(folder: Path, large: np.ndarr
             assert a.found.clicks == (point,)
 
 
-def test_only_photos_larger_than_their_copies_are_kept(folder: Path, large: np.ndarray) -> None:
+def test_the_photo_is_kept_for_crops(folder: Path, large: np.ndarray) -> None:
     selector = Selector.load(folder, device="cpu", working_sizes=(128,))
     scene = selector.encode(large)
     assert scene.photo is not None
     assert scene.nbytes > large.nbytes
     np.testing.assert_array_equal(scene.photo, large)
-    assert Selector.load(folder, device="cpu", working_sizes=(1536,)).encode(large[:64, :1024]).photo is None
+    small = large[:64, :96]  # its copy is twice as large, a crop four times
+    np.testing.assert_array_equal(selector.encode(small).photo, small)
 
 
 def small_thing(scene: PhotoScene) -> Click:

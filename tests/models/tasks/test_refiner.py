@@ -110,7 +110,7 @@ def test_which_candidate_is_taken(recipe: RefinerRecipe, monkeypatch: pytest.Mon
     monkeypatch.setattr(models.tasks.refiner, "ObjectFinder", CoarseFinder)
     task = RefinerTask(recipe)
     sample = replace(task.sample(0), clicks=[[(48.0, 48.0)]] * 3, draws=np.full((3, 4), 0.5, np.float32))
-    sample.draws[:, 0] = (0.59, 0.7, 0.99)  # the best one below 0.6; from there each of the two
+    sample.draws[:, 0] = (0.69, 0.75, 0.99)  # the best one below 0.7; from there each of the two
     items, _, own = task._crops(sample, None, as_network(task.model, RefinerModel).config)  # type: ignore[arg-type]
     assert [item.found.logits.shape[0] for item in items] == [6, 6, 12]
     assert own == [0, 1, 2]
