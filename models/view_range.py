@@ -11,7 +11,9 @@ from collections.abc import Sequence
 
 from models.agreement import PlacedObject
 
-LARGEST_SIDE = 400.0  # larger side of an object, pixels of the view: what chose best on 60 photos of photos/val
+LARGEST_SIDE = (
+    400.0  # larger side of an object, pixels of the view: what chose best on 60 photos of photos/val
+)
 
 
 def shows_too_large(coarser: Sequence[PlacedObject], scale: float) -> bool:
