@@ -18,7 +18,14 @@ from models.several_clicks import ClickProposals, object_of_clicks
 from models.sibling_views import SiblingViews
 from models.view import PhotoView, SelectionModels
 from models.view_range import shows_too_large
-from models.zoom_in import look_closer, small_ones, smallest_side, zoom_scale
+from models.zoom_in import (
+    LARGEST_SCALE,
+    SIBLINGS_SCALE,
+    look_closer,
+    small_ones,
+    smallest_side,
+    zoom_scale,
+)
 from toolkit.clicks import Click, center_click
 from toolkit.errors import InputError, UnsupportedSystem
 from toolkit.masks import mask_box
@@ -268,12 +275,14 @@ class PhotoScene:
                 coarser[index] += placed
         return proposals
 
-    def _closer(self, clicks: Sequence[Click], sides: Sequence[float]) -> list[list[PlacedObject]]:
+    def _closer(
+        self, clicks: Sequence[Click], sides: Sequence[float], largest: float = LARGEST_SCALE
+    ) -> list[list[PlacedObject]]:
         """What crops propose for clicks on objects of some sides (pixels), where those are small."""
         if self.photo is None:
             return [[] for _ in clicks]
         finest = max(view.scale for view in self.views)
-        scales = [zoom_scale(side, finest) for side in sides]
+        scales = [zoom_scale(side, finest, largest) for side in sides]
         found = look_closer(self._models.finder, self.photo, _points(clicks), scales)
         return [small_ones(items, finest) for items in found]
 
@@ -282,7 +291,8 @@ class PhotoScene:
     ) -> list[PlacedObject]:
         """Objects as their crops show them, where those show one that holds no negative click."""
         answers = []
-        for item, closer in zip(found, self._closer(clicks, [i.side for i in found]), strict=True):
+        shown = self._closer(clicks, [item.side for item in found], SIBLINGS_SCALE)
+        for item, closer in zip(found, shown, strict=True):
             allowed = [i for i in closer if not any(i.holds(*point) for point in _points(negatives))]
             answers.append(agreed([item, *allowed]) or item)
         return answers

@@ -10,14 +10,12 @@ import numpy as np
 
 from models.encoding import encode_view
 from models.view import PhotoView, SelectionModels
-from models.zoom_in import LEAST_GAIN
+from models.zoom_in import LEAST_GAIN, SIBLINGS_SCALE
 
 # Larger side, pixels of a view, at which siblings are sought: models/RESULTS.md, "Groups".
 SIBLING_SIDE = 64.0
 # In the finest view; of anything smaller the click proposal network sees too little there.
 SMALLEST_SIDE = 24.0
-# Pixels of a finer view per pixel of the photo: it is as much work as the finest one, four times over.
-LARGEST_SCALE = 2.0
 
 
 class SiblingViews:
@@ -53,7 +51,7 @@ class SiblingViews:
         side = max(side, 1.0)
         finest = max(view.scale for view in self._views)
         finer = LEAST_GAIN * finest
-        if zoom_in and self._photo is not None and finer <= LARGEST_SCALE and side * finest < SMALLEST_SIDE:
+        if zoom_in and self._photo is not None and finer <= SIBLINGS_SCALE and side * finest < SMALLEST_SIDE:
             return self._finer_view(self._photo, finer)
         return min(self._views, key=lambda view: abs(math.log(side * view.scale / SIBLING_SIDE)))
 

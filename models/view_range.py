@@ -1,8 +1,8 @@
 """How large a thing a view of a photo can judge.
 
-The networks learned things of 10 to 280 pixels. Where a view shows something larger, it proposes parts of it,
-and is sure of them. So of each click the coarser views are asked first, and a view is left out where the thing
-that they are surest of would be too large in it.
+The networks learned things of 10 to 280 pixels. Where a view shows something larger, it proposes parts of
+it, and is sure of them. So the coarser views are asked first, and a view is left out where the thing that
+they are surest of would be too large in it.
 """
 
 from __future__ import annotations

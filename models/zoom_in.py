@@ -2,8 +2,8 @@
 
 The copies of a photo that the network sees end at a working size; a thing of 20 pixels in a photo of 12 MP is
 5 pixels there. A crop around the click is encoded like a photo, and the small things that it proposes join
-the proposals of the views. It may be enlarged beyond the photo's own resolution: the network has a cell for every
-4 pixels, and masks of three cells are no masks. Clicks that lie near each other share a crop.
+the proposals of the views. It may be enlarged beyond the photo's own resolution: the network has a cell for
+every 4 pixels, and masks of three cells are no masks. Clicks that lie near each other share a crop.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ SMALL_SIDE = 48.0  # an object with a smaller larger side, in pixels of the fine
 SHOWN_SIDE = 128.0  # what a crop makes of an object's larger side, at most
 LEAST_GAIN = 2.0  # a crop that enlarges an object by less, against the finest view, is not worth its time
 LARGEST_SCALE = 4.0  # crop pixels per pixel of the photo
+# The same for siblings: more brought them nothing, and dozens of crops take seconds.
+SIBLINGS_SCALE = 2.0
 STEPS_PER_OCTAVE = 2  # scales are rounded down to so many a doubling, so that objects share crops
 MARGIN = 0.25  # of the crop's side: how near its border a click may lie that shares it
 LIKELY = 0.1  # of the best vote: what proposals with less than that say does not matter
@@ -56,16 +58,17 @@ def smallest_side(proposals: Sequence[PlacedObject]) -> float:
     return min((item.side for item in proposals if item.vote >= least), default=0.0)
 
 
-def zoom_scale(side: float, finest: float) -> float | None:
+def zoom_scale(side: float, finest: float, largest: float = LARGEST_SCALE) -> float | None:
     """The scale of a crop for an object, or None where the finest view does.
 
     Args:
         side: Its larger side, pixels of the photo.
         finest: Scale of the finest view.
+        largest: Scale that is not exceeded.
     """
     if side <= 0 or side * finest >= SMALL_SIDE:
         return None
-    wanted = min(SHOWN_SIDE / side, LARGEST_SCALE)
+    wanted = min(SHOWN_SIDE / side, largest)
     steps = np.floor(np.log2(wanted) * STEPS_PER_OCTAVE + 1e-9)
     scale = float(2 ** (steps / STEPS_PER_OCTAVE))
     return scale if scale >= LEAST_GAIN * finest else None

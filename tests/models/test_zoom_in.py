@@ -42,6 +42,11 @@ def test_the_scale_of_a_crop(side: float, finest: float, expected: float | None)
     assert found == (None if expected is None else pytest.approx(expected))
 
 
+def test_a_crop_for_siblings_is_enlarged_less() -> None:
+    assert zoom_scale(20, 0.25, 2.0) == 2.0
+    assert zoom_scale(29, 1.6, 2.0) is None  # 1.25 times the view's scale
+
+
 def test_only_small_things_of_a_crop_count() -> None:
     items = [rectangle(6, 3, 0.5), rectangle(5, 3, 0.5)]  # longer sides 48 and 40 pixels of the photo
     assert small_ones(items, 1.0) == items[1:]
