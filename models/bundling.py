@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedModel
 
+from models.chooser import ChooserModel
 from models.cpn import ProposalModel
 from models.loading import load_network, without_progress_bars
 from models.one_click import OneClickModel
@@ -20,6 +21,7 @@ NETWORKS: dict[str, type[PreTrainedModel]] = {
     "cpn": ProposalModel,
     "pvm": VerificationModel,
     "refiner": RefinerModel,
+    "chooser": ChooserModel,
 }
 
 
@@ -28,7 +30,7 @@ def bundle_network(source: Path, name: str, out: Path) -> Path:
 
     Args:
         source: Folder written by ``save_pretrained``.
-        name: ``one-click``, ``cpn``, ``pvm`` or ``refiner``.
+        name: ``one-click``, ``cpn``, ``pvm``, ``refiner`` or ``chooser``.
         out: Folder of the set.
 
     Returns:

@@ -118,7 +118,7 @@ def show(
 @app.command("bundle")
 def bundle(
     source: Annotated[Path, typer.Argument(help="Folder of a trained network, such as runs/NAME/final.")],
-    name: Annotated[str, typer.Argument(help="one-click, cpn, pvm or refiner.")],
+    name: Annotated[str, typer.Argument(help="one-click, cpn, pvm, refiner or chooser.")],
     out: Annotated[Path, typer.Option(help="Folder that holds the set.")] = BUNDLED,
 ) -> None:
     """Put a trained network into a set of weights, in half precision."""
@@ -127,6 +127,55 @@ def bundle(
     folder = bundle_network(source, name, out)
     size = sum(path.stat().st_size for path in folder.glob("*.safetensors")) / 1e6
     typer.echo(f"{folder}: {size:.1f} MB")
+
+
+@app.command("choices")
+def choices(
+    split: Annotated[Path, typer.Argument(help="A split with objects, such as PHOTOS/train.")],
+    out: Annotated[Path, typer.Option(help="Folder for one file per photo; a stopped run goes on in it.")],
+    source: Annotated[
+        str | None, typer.Option("--system", help="Folder of weights; bundled by default.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="So many photos, drawn with --seed.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the drawing.")] = 0,
+) -> None:
+    """Click every object of a split and keep what is proposed, and how right it is: the chooser's lessons."""
+    from models.chooser.collecting import collect
+    from models.selector import Selector
+    from toolkit.split import read_split
+
+    photos = collect(read_split(split), Selector.load(source), out, limit, seed)
+    typer.echo(f"{out}: choices of {photos} photos")
+
+
+@app.command("train-chooser")
+def train_chooser(
+    lessons: Annotated[Path, typer.Argument(help="Folder that `declutter models choices` wrote.")],
+    out: Annotated[Path, typer.Option(help="Folder of the run; the weights come to OUT/final.")],
+    val: Annotated[Path | None, typer.Option(help="Choices of a validation split.")] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Of 256 clicks.")] = 2000,
+    lr: Annotated[float, typer.Option(min=0.0, help="Highest learning rate.")] = 2e-3,
+    hidden: Annotated[int, typer.Option(min=1, help="Width of the hidden layers.")] = 128,
+    dropout: Annotated[float, typer.Option(min=0.0, max=0.9, help="Of the hidden values.")] = 0.2,
+    seed: Annotated[int, typer.Option(min=0, help="Of weights and order.")] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
+) -> None:
+    """Train the chooser, which says which of the masks proposed for a click is meant; minutes on a CPU."""
+    from models.chooser import ChooserConfig
+    from models.chooser.collecting import read_choices
+    from models.tasks.chooser import ChooserTask
+    from toolkit.training import Schedule, fit
+
+    learned = read_choices(lessons)
+    held = read_choices(val) if val is not None else []
+    task = ChooserTask(learned, ChooserConfig(hidden=hidden, dropout=dropout), seed, held)
+    schedule = Schedule(
+        steps=steps, batch_size=256, lr=lr, weight_decay=0.1, warmup_steps=min(200, steps // 10), workers=0,
+        ema_decay=0.99, clip_grad_norm=1.0, seed=seed,
+    )  # fmt: skip
+    result = fit(task, schedule, out, resume=resume)
+    scores = "".join(f", {key} {value:.4g}" for key, value in result["scores"].items())
+    typer.echo(f"{len(learned)} clicks, {steps} steps{scores}; weights in {result['final']}")
 
 
 @app.command("push")

@@ -20,7 +20,7 @@ from toolkit.files import write_json_atomic
 from toolkit.split import Split, SplitWriter, read_split
 
 NAME = "finetune"
-REFINER = "refiner"
+FOLLOWERS = ("refiner", "chooser")  # they judge masks of things they never saw as well
 PARTS = ("one-click", "cpn", "pvm")  # CPN and PVM learn on the features of 1C-DSN, so they follow it
 HELD_BACK = 0.2  # of the photos
 FEWEST_PHOTOS = 5
@@ -72,8 +72,9 @@ def finetune(job: Finetuning, say: Say) -> dict[str, Any]:
         if (job.start / part).is_dir():
             say(f"fine-tuning {part}")
             _learn(job, part, learn)
-    if (job.start / REFINER).is_dir():  # it mends masks of things it never saw as well
-        shutil.copytree(job.start / REFINER, job.weights / REFINER, dirs_exist_ok=True)
+    for part in FOLLOWERS:
+        if (job.start / part).is_dir():
+            shutil.copytree(job.start / part, job.weights / part, dirs_exist_ok=True)
     say("comparing on the photos held back")
     before = scores(held, job.start, job.out / "before")
     after = scores(held, job.weights, job.out / "after")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
 
 from models.agreement import PlacedObject, agreed, agreement, overlaps_of_smaller
+from models.chooser.choosing import choose
 from models.ids import SelectionConfig
 from models.one_click.finder import FoundObject
 from models.proposing import grid_points, group_by_similarity, without_duplicates
@@ -17,7 +19,6 @@ from models.refiner.refining import Copy, refine
 from models.several_clicks import ClickProposals, object_of_clicks
 from models.sibling_views import SiblingViews
 from models.view import PhotoView, SelectionModels
-from models.view_range import shows_too_large
 from models.zoom_in import (
     LARGEST_SCALE,
     SIBLINGS_SCALE,
@@ -141,6 +142,10 @@ class PhotoScene:
                 instances.append(instance)
         return instances
 
+    def proposals(self, clicks: Sequence[Click]) -> list[list[PlacedObject]]:
+        """For each click all that it may mean, as the views and a crop around it show it, in no order."""
+        return self._computed_proposals([[click] for click in clicks])
+
     def propose_clicks(self, click: Click, limit: int = 100) -> list[tuple[Click, float]]:
         """CPN's clicks on what is like the clicked object, with confidences; none is too low.
 
@@ -213,7 +218,7 @@ class PhotoScene:
         masks = [self._small_mask(view, item) for view, item in found]
         kept = without_duplicates(masks, limit)
         middles = [self._middle(masks[index]) for index in kept]
-        shares = [agreement(p) for p in self._computed_proposals([[click] for click in middles])]
+        shares = [agreement(p) for p in self._proposed_by_views([[click] for click in middles])]
         scores = {index: found[index][1].score * share**2 for index, share in zip(kept, shares, strict=True)}
         kept = [index for index in kept if scores[index] >= least_score]
         grouped: list[tuple[Instance, int]] = []
@@ -263,17 +268,18 @@ class PhotoScene:
         return proposals
 
     def _proposed_by_views(self, groups: Sequence[Sequence[Click]]) -> list[list[PlacedObject]]:
-        """What the views propose, but for those that would show too large what coarser ones are surest of."""
-        proposals: list[list[PlacedObject]] = [[] for _ in groups]
-        coarser: list[list[PlacedObject]] = [[] for _ in groups]
-        for view in sorted(self.views, key=lambda view: view.scale):
-            found = view.candidates([[self._point(click, view) for click in group] for group in groups])
-            for index, items in enumerate(found):
-                placed = [PlacedObject(item, view.scale) for item in items]
-                if not shows_too_large(coarser[index], view.scale):
-                    proposals[index] += placed
-                coarser[index] += placed
-        return proposals
+        per_view = [
+            view.candidates([[self._point(c, view) for c in group] for group in groups])
+            for view in self.views
+        ]
+        return [
+            [
+                PlacedObject(item, view.scale)
+                for view, items in zip(self.views, own, strict=True)
+                for item in items
+            ]
+            for own in zip(*per_view, strict=True)
+        ]
 
     def _closer(
         self, clicks: Sequence[Click], sides: Sequence[float], largest: float = LARGEST_SCALE
@@ -298,8 +304,8 @@ class PhotoScene:
         return answers
 
     def _agreed(self, groups: Sequence[Sequence[Click]]) -> list[PlacedObject | None]:
-        """For each group of clicks the proposal that agrees best with the others, refined."""
-        chosen = [agreed(items) for items in self._proposals(groups)]
+        """For each group of clicks the proposal that it most likely means, refined."""
+        chosen = [choose(self._models.chooser, items) for items in self._proposals(groups)]
         refined = iter(self._refined([item for item in chosen if item is not None], self._models.config))
         return [None if item is None else next(refined) for item in chosen]
 
@@ -352,7 +358,12 @@ class PhotoScene:
             for click, items in zip(clicks, proposals, strict=False)
         ]
         joint = proposals[-1] if together else ()
-        return object_of_clicks(own, joint, lambda item: self._refined([item], settings)[0])
+        return object_of_clicks(
+            own,
+            joint,
+            partial(choose, self._models.chooser),
+            lambda item: self._refined([item], settings)[0],
+        )
 
     def _view_of(self, placed: PlacedObject) -> PhotoView:
         """The view that an object was found in; the one of the nearest scale for what a crop showed."""

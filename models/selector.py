@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from models.chooser import ChooserModel
 from models.cpn import ProposalModel
 from models.encoding import encode_view
 from models.folding import load_folded
 from models.ids import SelectionConfig
-from models.loading import BUNDLED, fingerprint
+from models.loading import BUNDLED, fingerprint, load_network
 from models.one_click import OneClickModel
 from models.one_click.finder import ObjectFinder
 from models.pvm import VerificationModel
@@ -64,8 +65,8 @@ class Selector:
 
         Args:
             source: A folder (or hub id) with the sub-folders ``one-click`` and, for siblings, ``cpn`` and
-                ``pvm``, for finer masks ``refiner``; or a folder (or hub id) that is a 1C-DSN itself. The
-                bundled weights by default.
+                ``pvm``, for finer masks ``refiner``, for the choice among several ``chooser``; or a folder
+                (or hub id) that is a 1C-DSN itself. The bundled weights by default.
             device: Where to run; a GPU when there is one, by default.
             config: Parameters of the selection.
             working_sizes: See the class.
@@ -92,6 +93,7 @@ class Selector:
             load_folded(VerificationModel, root, "pvm", target),
             config or SelectionConfig(),
             refiner,
+            load_network(ChooserModel, root, "chooser", target),
         )
         return cls(models, working_sizes)
 
@@ -147,14 +149,14 @@ class Selector:
 
     @property
     def parameters(self) -> int:
-        """Of the 1C-DSN and the refiner: clicks on one object run nothing else."""
-        networks = [self.models.finder.model, self.models.refiner]
+        """Of the 1C-DSN, the chooser and the refiner: clicks on one object run nothing else."""
+        networks = [self.models.finder.model, self.models.chooser, self.models.refiner]
         return sum(p.numel() for network in networks if network is not None for p in network.parameters())
 
     @cached_property
     def fingerprint(self) -> str:
         """A text that changes whenever the weights or the settings do."""
         parts = self.models
-        networks = [parts.finder.model, parts.proposals, parts.verification, parts.refiner]
+        networks = [parts.finder.model, parts.proposals, parts.verification, parts.refiner, parts.chooser]
         present = [network for network in networks if network is not None]
         return fingerprint(present, self.models.config, self.working_sizes)

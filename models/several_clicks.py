@@ -42,6 +42,7 @@ class ClickProposals:
 def object_of_clicks(
     clicks: Sequence[ClickProposals],
     joint: Sequence[PlacedObject] = (),
+    choose: Callable[[Sequence[PlacedObject]], PlacedObject | None] = agreed,
     refine: Callable[[PlacedObject], PlacedObject] = lambda item: item,
 ) -> PlacedObject | None:
     """The object of some clicks, in their order; None where nothing is found or nothing of it is left.
@@ -49,6 +50,7 @@ def object_of_clicks(
     Args:
         clicks: At least one positive.
         joint: What all positive clicks together may mean.
+        choose: Says which proposal the first click means.
         refine: Mends the mask of the first click, which the others then correct.
     """
     held = [click.point for click in clicks if click.positive]
@@ -56,7 +58,7 @@ def object_of_clicks(
     first = next((n for n, click in enumerate(clicks) if click.positive and click.proposals), None)
     if first is None:
         return None
-    answer = _first_answer(clicks[first].proposals, avoid)
+    answer = choose(_likely(clicks[first].proposals, avoid))
     current = None if answer is None else refine(answer)
     for click in [*clicks[:first], *clicks[first + 1 :], *(c for c in clicks if not c.positive)]:
         if current is None or current.holds(*click.point) == click.positive:
@@ -65,12 +67,11 @@ def object_of_clicks(
     return current
 
 
-def _first_answer(proposals: Sequence[PlacedObject], avoid: Sequence[Point]) -> PlacedObject | None:
-    """What agrees best, of those that hold no negative click if any of them is likely enough."""
+def _likely(proposals: Sequence[PlacedObject], avoid: Sequence[Point]) -> Sequence[PlacedObject]:
+    """Those that hold no negative click if any of them is likely enough."""
     free = [item for item in proposals if not any(item.holds(*point) for point in avoid)]
     best = max(item.vote for item in proposals)
-    likely = free if free and max(item.vote for item in free) >= LEAST_VOTE * best else proposals
-    return agreed(likely)
+    return free if free and max(item.vote for item in free) >= LEAST_VOTE * best else proposals
 
 
 def _grown(current: PlacedObject, click: ClickProposals, joint: Sequence[PlacedObject]) -> PlacedObject:

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from models.chooser import ChooserModel
 from models.cpn import ProposalModel
 from models.folding import load_folded
 from models.ids import SelectionConfig
@@ -71,12 +72,12 @@ def with_settings(config: SelectionConfig, settings: dict[str, Any]) -> Selectio
 
 
 def with_network(models: SelectionModels, source: str) -> SelectionModels:
-    """Replace the 1C-DSN, CPN, PVM or refiner by the one in a folder, such as ``runs/NAME/final``.
+    """Replace the 1C-DSN, CPN, PVM, refiner or chooser by the one in a folder, such as ``runs/NAME/final``.
 
     Raises:
         InputError: The folder holds none of them, or one for other features.
     """
-    networks = (OneClickModel, ProposalModel, VerificationModel, RefinerModel)
+    networks = (OneClickModel, ProposalModel, VerificationModel, RefinerModel, ChooserModel)
     kinds = {kind.config_class.model_type: kind for kind in networks}
     try:
         found = json.loads((Path(source) / "config.json").read_text(encoding="utf-8"))["model_type"]
@@ -89,6 +90,8 @@ def with_network(models: SelectionModels, source: str) -> SelectionModels:
         return replace(models, finder=ObjectFinder(network))
     if isinstance(network, RefinerModel):
         return replace(models, refiner=network)
+    if isinstance(network, ChooserModel):
+        return replace(models, chooser=network)
     needed = models.finder.model.config.pyramid_channels
     if network is None or network.config.feature_channels != needed:
         raise InputError(f"'{source}': expected a network for features of {needed} channels")

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.chooser import ChooserModel
 from models.cpn import ProposalModel
 from models.cpn.heatmap import find_peaks
 from models.cpn.model import ProposalMemory
@@ -28,7 +29,7 @@ class SelectionModels:
     """The networks of a selector.
 
     CPN and PVM may be missing (then only single objects are selected), and so may the refiner (then masks
-    stay as 1C-DSN has them).
+    stay as 1C-DSN has them) and the chooser (then what agrees best is chosen).
     """
 
     finder: ObjectFinder
@@ -36,6 +37,7 @@ class SelectionModels:
     verification: VerificationModel | None
     config: SelectionConfig = field(default_factory=SelectionConfig)
     refiner: RefinerModel | None = None
+    chooser: ChooserModel | None = None
 
 
 class PhotoView:
