@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from models.chooser import ChooserConfig, ChooserModel
 from models.cpn import ProposalConfig
 from models.finetune import FEWEST_PHOTOS, PARTS, is_better, model_section, split_by_name
 from models.selector import Selector
@@ -59,6 +60,7 @@ def test_a_network_goes_on_in_its_own_shape(tmp_path: Path) -> None:
 def test_all_networks_learn_and_the_run_goes_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     start = save_selector(tmp_path / "start")
     random_refiner().save_pretrained(start / "refiner")  # comes along as it is
+    ChooserModel(ChooserConfig()).save_pretrained(start / "chooser")
     photos = write_group_split(tmp_path / "photos", photos=6)
     out = tmp_path / "out"
     command = ["train", "finetune", "--set", f"data.train={photos}", "--init-from", str(start)]
@@ -76,6 +78,10 @@ def test_all_networks_learn_and_the_run_goes_on(tmp_path: Path, capsys: pytest.C
     assert new.refiner is not None
     for name, value in old.refiner.state_dict().items():
         assert torch.equal(new.refiner.state_dict()[name], value)
+    assert old.chooser is not None
+    assert new.chooser is not None
+    for name, value in old.chooser.state_dict().items():
+        assert torch.equal(new.chooser.state_dict()[name], value)
     for before, after in zip(
         (old.finder.model, old.proposals, old.verification),
         (new.finder.model, new.proposals, new.verification),

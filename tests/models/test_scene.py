@@ -19,6 +19,7 @@ from models.scene import PhotoScene
 from models.selector import Selector
 from models.view import PhotoView, SelectionModels, overlap_of_smaller
 from tests.helpers.networks import save_selector
+from tests.models.chooser.test_choosing import by_size
 from toolkit.clicks import Click
 from toolkit.errors import InputError
 from toolkit.masks import mask_box
@@ -64,6 +65,20 @@ def test_segment_each_equals_one_by_one(scene: PhotoScene) -> None:
     together = scene.segment_each(CLICKS)
     assert all(same(one, scene.segment([click])) for one, click in zip(together, CLICKS, strict=True))
     assert scene.segment_each([]) == []
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_chooser_chooses(selector: Selector, scene: PhotoScene, sign: int) -> None:
+    models = replace(selector.models, chooser=by_size(sign))
+    choosing = PhotoScene(models, scene.views, (HEIGHT, WIDTH), scene.photo)
+    for click in CLICKS:
+        (items,) = choosing.proposals([click])
+        wanted = max(items, key=lambda item: sign * item.side)
+        found = choosing.segment([click])
+        assert found is not None
+        np.testing.assert_array_equal(found.mask, wanted.found.mask(HEIGHT, WIDTH, wanted.scale))
+        assert same(choosing.segment_each([click])[0], found)
+        assert same(choosing.select_similar(click)[0], replace(found, group=0))
 
 
 def test_several_clicks_on_one_object(scene: PhotoScene) -> None:
