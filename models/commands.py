@@ -153,7 +153,7 @@ def train_chooser(
     lessons: Annotated[Path, typer.Argument(help="Folder that `declutter models choices` wrote.")],
     out: Annotated[Path, typer.Option(help="Folder of the run; the weights come to OUT/final.")],
     val: Annotated[Path | None, typer.Option(help="Choices of a validation split.")] = None,
-    steps: Annotated[int, typer.Option(min=1, help="Of 256 clicks.")] = 2000,
+    steps: Annotated[int, typer.Option(min=1, help="Of 256 clicks.")] = 1500,
     lr: Annotated[float, typer.Option(min=0.0, help="Highest learning rate.")] = 2e-3,
     hidden: Annotated[int, typer.Option(min=1, help="Width of the hidden layers.")] = 128,
     dropout: Annotated[float, typer.Option(min=0.0, max=0.9, help="Of the hidden values.")] = 0.2,
