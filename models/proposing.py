@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from toolkit.selection import Instance
+
 DUPLICATE_OVERLAP = 0.6
 GROUP_SIMILARITY = 0.5  # SimpSON, section 3.3
 
@@ -50,3 +52,12 @@ def group_by_similarity(similarity: np.ndarray) -> list[int]:
         linkage(squareform(distance, checks=False), "average"), 1 - GROUP_SIMILARITY, "distance"
     )
     return [int(cluster) - 1 for cluster in clusters]
+
+
+def in_groups(grouped: Sequence[tuple[Instance, int]]) -> list[Instance]:
+    """Number groups from 0, the largest first, and sort instances by group and score."""
+    labels = [label for _, label in grouped]
+    order = sorted(set(labels), key=lambda label: (-labels.count(label), label))
+    numbers = {label: number for number, label in enumerate(order)}
+    instances = [Instance(i.mask, i.box, i.score, i.click, numbers[label]) for i, label in grouped]
+    return sorted(instances, key=lambda i: (i.group or 0, -i.score))

@@ -13,20 +13,13 @@ from models.agreement import PlacedObject, agreed, agreement, overlaps_of_smalle
 from models.chooser.choosing import choose
 from models.ids import SelectionConfig
 from models.one_click.finder import FoundObject
-from models.proposing import grid_points, group_by_similarity, without_duplicates
+from models.proposing import grid_points, group_by_similarity, in_groups, without_duplicates
 from models.recently_used import RecentlyUsed
 from models.refiner.refining import Copy, refine
 from models.several_clicks import ClickProposals, object_of_clicks
 from models.sibling_views import SiblingViews
 from models.view import PhotoView, SelectionModels
-from models.zoom_in import (
-    LARGEST_SCALE,
-    SIBLINGS_SCALE,
-    look_closer,
-    small_ones,
-    smallest_side,
-    zoom_scale,
-)
+from models.zoom_in import LARGEST_SCALE, SIBLINGS_SCALE, closer_proposals, smallest_side
 from toolkit.clicks import Click, center_click
 from toolkit.errors import InputError, UnsupportedSystem
 from toolkit.masks import mask_box
@@ -231,7 +224,7 @@ class PhotoScene:
                 instance = self._instance(placed, self._click(item, view), score=scores[index])
                 if instance is not None:
                     grouped.append((instance, number * limit + label))
-        return _by_group(grouped)
+        return in_groups(grouped)
 
     def _middle(self, mask: np.ndarray) -> Click:
         """A click in the middle of a mask that is a copy of the photo's size."""
@@ -288,9 +281,7 @@ class PhotoScene:
         if self.photo is None:
             return [[] for _ in clicks]
         finest = max(view.scale for view in self.views)
-        scales = [zoom_scale(side, finest, largest) for side in sides]
-        found = look_closer(self._models.finder, self.photo, _points(clicks), scales)
-        return [small_ones(items, finest) for items in found]
+        return closer_proposals(self._models.finder, self.photo, _points(clicks), sides, finest, largest)
 
     def _looked_closer(
         self, clicks: Sequence[Click], found: Sequence[PlacedObject], negatives: Sequence[Click]
@@ -403,12 +394,3 @@ class PhotoScene:
 
 def _points(clicks: Sequence[Click]) -> list[tuple[float, float]]:
     return [(click.x, click.y) for click in clicks]
-
-
-def _by_group(grouped: Sequence[tuple[Instance, int]]) -> list[Instance]:
-    """Number groups from 0, the largest first, and sort instances by group and score."""
-    labels = [label for _, label in grouped]
-    order = sorted(set(labels), key=lambda label: (-labels.count(label), label))
-    numbers = {label: number for number, label in enumerate(order)}
-    instances = [Instance(i.mask, i.box, i.score, i.click, numbers[label]) for i, label in grouped]
-    return sorted(instances, key=lambda i: (i.group or 0, -i.score))

@@ -197,3 +197,25 @@ def look_closer(
                     )
                     found[index].append(PlacedObject(moved, crop.scale))
     return found
+
+
+def closer_proposals(
+    finder: ObjectFinder,
+    photo: np.ndarray,
+    points: Sequence[Point],
+    sides: Sequence[float],
+    finest: float,
+    largest: float = LARGEST_SCALE,
+) -> list[list[PlacedObject]]:
+    """The small things that crops propose for clicks on small things; nothing for the other clicks.
+
+    Args:
+        finder: The 1C-DSN.
+        photo: uint8 ``[H, W, 3]`` RGB.
+        points: (x, y) of the clicks, pixels of the photo.
+        sides: Of what they are on, pixels of the photo.
+        finest: Scale of the finest view.
+        largest: Scale that no crop exceeds.
+    """
+    scales = [zoom_scale(side, finest, largest) for side in sides]
+    return [small_ones(items, finest) for items in look_closer(finder, photo, points, scales)]
