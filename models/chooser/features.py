@@ -78,7 +78,8 @@ def _features(
     count = len(score)
     ones = np.ones(count)
     claim = score * sureness
-    vote, soft = claim**4 * depth**2, claim**2 * depth  # the first as in models.agreement
+    # powers of their own: trained weights know these numbers, whatever models.agreement votes by
+    vote, soft = claim**4 * depth**2, claim**2 * depth
     elsewhere = scale[:, None] != scale[None]  # [N, N]
     others = iou - np.eye(count)
     common = iou / (1 + iou) * (area[:, None] + area[None])  # IoU = common / (sum - common)
