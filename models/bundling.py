@@ -10,6 +10,7 @@ from transformers import PreTrainedModel
 
 from models.chooser import ChooserModel
 from models.cpn import ProposalModel
+from models.judge import JudgeModel
 from models.loading import load_network, without_progress_bars
 from models.one_click import OneClickModel
 from models.pvm import VerificationModel
@@ -22,6 +23,7 @@ NETWORKS: dict[str, type[PreTrainedModel]] = {
     "pvm": VerificationModel,
     "refiner": RefinerModel,
     "chooser": ChooserModel,
+    "judge": JudgeModel,
 }
 
 
@@ -30,7 +32,7 @@ def bundle_network(source: Path, name: str, out: Path) -> Path:
 
     Args:
         source: Folder written by ``save_pretrained``.
-        name: ``one-click``, ``cpn``, ``pvm``, ``refiner`` or ``chooser``.
+        name: ``one-click``, ``cpn``, ``pvm``, ``refiner``, ``chooser`` or ``judge``.
         out: Folder of the set.
 
     Returns:

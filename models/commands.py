@@ -118,7 +118,7 @@ def show(
 @app.command("bundle")
 def bundle(
     source: Annotated[Path, typer.Argument(help="Folder of a trained network, such as runs/NAME/final.")],
-    name: Annotated[str, typer.Argument(help="one-click, cpn, pvm, refiner or chooser.")],
+    name: Annotated[str, typer.Argument(help="one-click, cpn, pvm, refiner, chooser or judge.")],
     out: Annotated[Path, typer.Option(help="Folder that holds the set.")] = BUNDLED,
 ) -> None:
     """Put a trained network into a set of weights, in half precision."""
@@ -139,7 +139,7 @@ def choices(
     limit: Annotated[int | None, typer.Option(min=1, help="So many photos, drawn with --seed.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the drawing.")] = 0,
 ) -> None:
-    """Click every object of a split and keep what is proposed, and how right it is: the chooser's lessons."""
+    """Click every object of a split and keep what is proposed beside the object: the chooser's lessons."""
     from models.chooser.collecting import collect
     from models.selector import Selector
     from toolkit.split import read_split
@@ -153,24 +153,73 @@ def train_chooser(
     lessons: Annotated[Path, typer.Argument(help="Folder that `declutter models choices` wrote.")],
     out: Annotated[Path, typer.Option(help="Folder of the run; the weights come to OUT/final.")],
     val: Annotated[Path | None, typer.Option(help="Choices of a validation split.")] = None,
-    steps: Annotated[int, typer.Option(min=1, help="Of 256 clicks.")] = 1500,
+    steps: Annotated[int, typer.Option(min=1, help="Of 96 clicks.")] = 4000,
     lr: Annotated[float, typer.Option(min=0.0, help="Highest learning rate.")] = 2e-3,
     hidden: Annotated[int, typer.Option(min=1, help="Width of the hidden layers.")] = 128,
     dropout: Annotated[float, typer.Option(min=0.0, max=0.9, help="Of the hidden values.")] = 0.2,
     seed: Annotated[int, typer.Option(min=0, help="Of weights and order.")] = 0,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
 ) -> None:
-    """Train the chooser, which says which of the masks proposed for a click is meant; minutes on a CPU."""
+    """Train the chooser, which makes one mask of those proposed for a click; minutes on a CPU."""
     from models.chooser import ChooserConfig
-    from models.chooser.collecting import read_choices
+    from models.chooser.lessons import read_lessons
     from models.tasks.chooser import ChooserTask
     from toolkit.training import Schedule, fit
 
-    learned = read_choices(lessons)
-    held = read_choices(val) if val is not None else []
+    learned = read_lessons(lessons)
+    held = read_lessons(val) if val is not None else []
     task = ChooserTask(learned, ChooserConfig(hidden=hidden, dropout=dropout), seed, held)
     schedule = Schedule(
-        steps=steps, batch_size=256, lr=lr, weight_decay=0.1, warmup_steps=min(200, steps // 10), workers=0,
+        steps=steps, batch_size=96, lr=lr, weight_decay=0.05, warmup_steps=min(200, steps // 10), workers=0,
+        ema_decay=0.99, clip_grad_norm=1.0, seed=seed,
+    )  # fmt: skip
+    result = fit(task, schedule, out, resume=resume)
+    scores = "".join(f", {key} {value:.4g}" for key, value in result["scores"].items())
+    typer.echo(f"{len(learned)} clicks, {steps} steps{scores}; weights in {result['final']}")
+
+
+@app.command("selections")
+def selections(
+    split: Annotated[Path, typer.Argument(help="A split with groups, such as PHOTOS/train.")],
+    out: Annotated[Path, typer.Option(help="Folder for one file per photo; a stopped run goes on in it.")],
+    source: Annotated[
+        str | None, typer.Option("--system", help="Folder of weights; bundled by default.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="So many photos, drawn with --seed.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the drawing, and of what is clicked.")] = 0,
+) -> None:
+    """Click one member of every group and keep what is selected, and how right it is: the judge's lessons."""
+    from models.judge.lessons import collect
+    from models.selector import Selector
+    from toolkit.split import read_split
+
+    photos = collect(read_split(split), Selector.load(source), out, limit, seed)
+    typer.echo(f"{out}: selections of {photos} photos")
+
+
+@app.command("train-judge")
+def train_judge(
+    lessons: Annotated[Path, typer.Argument(help="Folder that `declutter models selections` wrote.")],
+    out: Annotated[Path, typer.Option(help="Folder of the run; the weights come to OUT/final.")],
+    val: Annotated[Path | None, typer.Option(help="Selections of a validation split.")] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Of 64 clicks.")] = 1000,
+    lr: Annotated[float, typer.Option(min=0.0, help="Highest learning rate.")] = 2e-3,
+    hidden: Annotated[int, typer.Option(min=1, help="Width of the hidden layers.")] = 64,
+    dropout: Annotated[float, typer.Option(min=0.0, max=0.9, help="Of the hidden values.")] = 0.2,
+    seed: Annotated[int, typer.Option(min=0, help="Of weights and order.")] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
+) -> None:
+    """Train the judge, which says what of a selection is right; minutes on a CPU."""
+    from models.judge import JudgeConfig
+    from models.judge.lessons import read_lessons
+    from models.tasks.judge import JudgeTask
+    from toolkit.training import Schedule, fit
+
+    learned = read_lessons(lessons)
+    held = read_lessons(val) if val is not None else []
+    task = JudgeTask(learned, JudgeConfig(hidden=hidden, dropout=dropout), seed, held)
+    schedule = Schedule(
+        steps=steps, batch_size=64, lr=lr, weight_decay=0.05, warmup_steps=min(100, steps // 10), workers=0,
         ema_decay=0.99, clip_grad_norm=1.0, seed=seed,
     )  # fmt: skip
     result = fit(task, schedule, out, resume=resume)

@@ -20,7 +20,7 @@ from toolkit.files import write_json_atomic
 from toolkit.split import Split, SplitWriter, read_split
 
 NAME = "finetune"
-FOLLOWERS = ("refiner", "chooser")  # they judge masks of things they never saw as well
+FOLLOWERS = ("refiner", "chooser", "judge")  # they judge masks of things they never saw as well
 PARTS = ("one-click", "cpn", "pvm")  # CPN and PVM learn on the features of 1C-DSN, so they follow it
 HELD_BACK = 0.2  # of the photos
 FEWEST_PHOTOS = 5

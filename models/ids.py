@@ -28,6 +28,8 @@ class SelectionConfig:
             (:mod:`models.sibling_views`); no part of the paper.
         refine: Whether masks are mended in crops of their own where the weights hold a refiner
             (:mod:`models.refiner`); no part of the paper.
+        judge: Whether what was selected is judged once more, all of it together, where the weights hold a
+            judge (:mod:`models.judge`); no part of the paper.
     """
 
     rounds: int = 5
@@ -41,6 +43,7 @@ class SelectionConfig:
     overlap: float = 0.5
     zoom_in: bool = True
     refine: bool = True
+    judge: bool = True
 
 
 @dataclass(frozen=True)
@@ -54,10 +57,19 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Accepted(Generic[T]):
-    """A selected object and how sure the selection is of it, 0–1."""
+    """A selected object.
+
+    Attributes:
+        item: The object.
+        confidence: How sure the selection is of it, 0–1.
+        similarity: PVM's, to the clicked object, 0–1; 1 without verification.
+        proposed: The confidence of the click that proposed it, 0–1.
+    """
 
     item: T
     confidence: float
+    similarity: float = 1.0
+    proposed: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -130,7 +142,7 @@ def select_iteratively(initial: T, steps: SelectionSteps[T], config: SelectionCo
                 refused.append(item)
                 continue
             sureness = alike if config.verify else proposal.confidence
-            accepted.append(Accepted(item, sureness * steps.score(item)))
+            accepted.append(Accepted(item, sureness * steps.score(item), alike, proposal.confidence))
         if len(accepted) == before:
             break
     return accepted

@@ -12,20 +12,22 @@ import torch
 from models.agreement import PlacedObject, agreed, agreement, overlaps_of_smaller
 from models.chooser.choosing import choose
 from models.ids import SelectionConfig
+from models.judge.features import Candidate, Selection
+from models.judge.judging import judged
 from models.one_click.finder import FoundObject
+from models.photo_proposals import PhotoProposals, points_of
 from models.proposing import grid_points, group_by_similarity, in_groups, without_duplicates
 from models.recently_used import RecentlyUsed
 from models.refiner.refining import Copy, refine
 from models.several_clicks import ClickProposals, object_of_clicks
 from models.sibling_views import SiblingViews
 from models.view import PhotoView, SelectionModels
-from models.zoom_in import LARGEST_SCALE, SIBLINGS_SCALE, closer_proposals, smallest_side
+from models.zoom_in import SIBLINGS_SCALE
 from toolkit.clicks import Click, center_click
 from toolkit.errors import InputError, UnsupportedSystem
 from toolkit.masks import mask_box
 from toolkit.selection import Instance
 
-MOST_PROPOSED = 24  # clicks whose proposals are remembered: more than one object takes
 MOST_REFINED = 256  # objects whose refined masks are remembered: more than a selection holds
 COMPARED_SIDE = 1024  # longer side, pixels, at which proposed masks are compared
 
@@ -56,19 +58,16 @@ class PhotoScene:
         self.height, self.width = size
         self.photo = photo
         self._sibling_views = SiblingViews(models, views, photo)
-        # so that one more click on an object does not ask about the clicks before it again
-        self._proposed: RecentlyUsed[tuple[tuple[float, float], ...], list[PlacedObject]] = RecentlyUsed(
-            MOST_PROPOSED
-        )
+        self._proposals = PhotoProposals(models, views, size, photo)
         self._refinements: RecentlyUsed[Hashable, PlacedObject] = RecentlyUsed(MOST_REFINED)
 
     @property
     def nbytes(self) -> int:
         """Memory that the scene holds, in bytes."""
         own = 0 if self.photo is None else self.photo.nbytes
-        own += sum(item.found.logits.nbytes for items in self._proposed.values() for item in items)
         own += sum(item.found.logits.nbytes for item in self._refinements.values())
-        return own + self._sibling_views.nbytes + sum(view.nbytes for view in self.views)
+        own += self._proposals.nbytes + self._sibling_views.nbytes
+        return own + sum(view.nbytes for view in self.views)
 
     def prepare(self) -> None:
         """Compute now what the first selection would otherwise; for a photo that was encoded ahead."""
@@ -106,38 +105,65 @@ class PhotoScene:
             config: Parameters of the selection; the selector's own by default.
         """
         settings = config or self._models.config
-        clicked = [click, *(replace(negative, positive=False) for negative in negatives)]
-        # CPN and PVM learned on 1C-DSN's own masks
-        exemplar = self._answer(clicked, replace(settings, refine=False))
-        chosen = self._answer(clicked, settings) if self._refines(settings) else exemplar
-        if exemplar is None or chosen is None:
+        found = self.selection(click, negatives, settings)
+        if found is None:
             return []
-        view = self._sibling_views.nearest(exemplar.side, settings.zoom_in)
-        avoid = [self._point(c, view) for c in negatives]
-        accepted = view.select(exemplar.at_scale(view.scale).found, avoid, settings)
-        siblings = [PlacedObject(item.item, view.scale) for item in accepted[1:]]
-        clicks = [self._click(item.found, view) for item in siblings]
-        if settings.zoom_in:
-            siblings = self._looked_closer(clicks, siblings, negatives)
-        siblings = self._refined(siblings, settings, negatives)
-        first = self._instance(chosen, click, group=0)
-        if first is None:
-            return []
-        kept, instances = [chosen], [first]
-        for sibling, own, item in zip(siblings, clicks, accepted[1:], strict=True):
-            # two that differed in the view may turn out to be one object in their crops
-            if sibling.scale != view.scale and overlaps_of_smaller(sibling, kept).max() > settings.overlap:
+        judge = self._models.judge if settings.judge else None
+        scores = judged(judge, found)
+        instances = []
+        for candidate, score in zip(found.candidates, scores, strict=True):
+            if score is None:
                 continue
-            sureness = item.confidence * sibling.found.quality
-            instance = self._instance(sibling, own, group=0, score=sureness)
+            own = None if candidate is found.candidates[0] else score
+            instance = self._instance(candidate.shown, candidate.click, group=0, score=own)
             if instance is not None:
-                kept.append(sibling)
                 instances.append(instance)
+            elif own is None:
+                return []
         return instances
+
+    def selection(
+        self, click: Click, negatives: Sequence[Click] = (), config: SelectionConfig | None = None
+    ) -> Selection | None:
+        """What :meth:`select_similar` selects, before it is judged; None when nothing is under the click."""
+        settings = config or self._models.config
+        clicked = [click, *(replace(negative, positive=False) for negative in negatives)]
+        # CPN and PVM learned on masks that were not refined
+        exemplar = self._answer(clicked, replace(settings, refine=False))
+        if exemplar is None:
+            return None
+        chosen = self._answer(clicked, settings) if negatives else self._refined([exemplar], settings)[0]
+        if chosen is None:
+            return None
+        view = self._sibling_views.nearest(exemplar.side, settings.zoom_in)
+        avoid = [self._proposals.point(c, view) for c in negatives]
+        accepted = view.select(exemplar.at_scale(view.scale).found, avoid, settings)
+        seen = [PlacedObject(item.item, view.scale) for item in accepted]
+        clicks = [click, *(self._click(item.found, view) for item in seen[1:])]
+        shown = seen[1:]
+        if settings.zoom_in:
+            shown = self._looked_closer(clicks[1:], shown, negatives)
+        shown = [chosen, *self._refined(shown, settings, negatives)]
+        kept: list[int] = []
+        for index, item in enumerate(shown):
+            others = [shown[other] for other in kept]
+            # two that differed in the view may turn out to be one object in their crops
+            if (
+                index
+                and item.scale != view.scale
+                and overlaps_of_smaller(item, others).max() > settings.overlap
+            ):
+                continue
+            kept.append(index)
+        candidates = [
+            Candidate(seen[i], shown[i], clicks[i], a.similarity, a.proposed, a.confidence)
+            for i, a in ((index, accepted[index]) for index in kept)
+        ]
+        return Selection(candidates, view.similarities([candidate.seen.found for candidate in candidates]))
 
     def proposals(self, clicks: Sequence[Click]) -> list[list[PlacedObject]]:
         """For each click all that it may mean, as the views and a crop around it show it, in no order."""
-        return self._computed_proposals([[click] for click in clicks])
+        return self._proposals.of([[click] for click in clicks])
 
     def propose_clicks(self, click: Click, limit: int = 100) -> list[tuple[Click, float]]:
         """CPN's clicks on what is like the clicked object, with confidences; none is too low.
@@ -176,7 +202,7 @@ class PhotoScene:
             own = {i: x for i, x in enumerate(chosen) if x is not None and self._view_of(x) is view}
             if not own:
                 continue
-            found = view.find([[self._point(click, view)] for click in clicks])
+            found = view.find([[self._proposals.point(click, view)] for click in clicks])
             items = {i: item for i, item in enumerate(found) if item is not None}
             items |= {i: item.at_scale(view.scale).found for i, item in own.items()}
             places = {index: place for place, index in enumerate(items)}
@@ -211,7 +237,7 @@ class PhotoScene:
         masks = [self._small_mask(view, item) for view, item in found]
         kept = without_duplicates(masks, limit)
         middles = [self._middle(masks[index]) for index in kept]
-        shares = [agreement(p) for p in self._proposed_by_views([[click] for click in middles])]
+        shares = [agreement(p) for p in self._proposals.of_views([[click] for click in middles])]
         scores = {index: found[index][1].score * share**2 for index, share in zip(kept, shares, strict=True)}
         kept = [index for index in kept if scores[index] >= least_score]
         grouped: list[tuple[Instance, int]] = []
@@ -239,64 +265,20 @@ class PhotoScene:
         height, width = max(round(self.height * part), 1), max(round(self.width * part), 1)
         return found.mask(height, width, view.scale / part)
 
-    def _proposals(self, groups: Sequence[Sequence[Click]]) -> list[list[PlacedObject]]:
-        """For each group of clicks all that the views propose; what they did before is remembered."""
-        keys = [tuple(_points(group)) for group in groups]
-        answers = {key: self._proposed.get(key) for key in keys}
-        fresh = {key: group for key, group in zip(keys, groups, strict=True) if answers[key] is None}
-        for key, items in zip(fresh, self._computed_proposals(list(fresh.values())), strict=True):
-            self._proposed.keep(key, items)
-            answers[key] = items
-        return [answers[key] or [] for key in keys]
-
-    def _computed_proposals(self, groups: Sequence[Sequence[Click]]) -> list[list[PlacedObject]]:
-        proposals = self._proposed_by_views(groups)
-        single = [index for index, group in enumerate(groups) if len(group) == 1]
-        if self.photo is None or not self._models.config.zoom_in or not single:
-            return proposals
-        sides = [smallest_side(proposals[index]) for index in single]
-        closer = self._closer([groups[index][0] for index in single], sides)
-        for index, items in zip(single, closer, strict=True):
-            proposals[index] = [*proposals[index], *items]
-        return proposals
-
-    def _proposed_by_views(self, groups: Sequence[Sequence[Click]]) -> list[list[PlacedObject]]:
-        per_view = [
-            view.candidates([[self._point(c, view) for c in group] for group in groups])
-            for view in self.views
-        ]
-        return [
-            [
-                PlacedObject(item, view.scale)
-                for view, items in zip(self.views, own, strict=True)
-                for item in items
-            ]
-            for own in zip(*per_view, strict=True)
-        ]
-
-    def _closer(
-        self, clicks: Sequence[Click], sides: Sequence[float], largest: float = LARGEST_SCALE
-    ) -> list[list[PlacedObject]]:
-        """What crops propose for clicks on objects of some sides (pixels), where those are small."""
-        if self.photo is None:
-            return [[] for _ in clicks]
-        finest = max(view.scale for view in self.views)
-        return closer_proposals(self._models.finder, self.photo, _points(clicks), sides, finest, largest)
-
     def _looked_closer(
         self, clicks: Sequence[Click], found: Sequence[PlacedObject], negatives: Sequence[Click]
     ) -> list[PlacedObject]:
         """Objects as their crops show them, where those show one that holds no negative click."""
         answers = []
-        shown = self._closer(clicks, [item.side for item in found], SIBLINGS_SCALE)
+        shown = self._proposals.closer(clicks, [item.side for item in found], SIBLINGS_SCALE)
         for item, closer in zip(found, shown, strict=True):
-            allowed = [i for i in closer if not any(i.holds(*point) for point in _points(negatives))]
+            allowed = [i for i in closer if not any(i.holds(*point) for point in points_of(negatives))]
             answers.append(agreed([item, *allowed]) or item)
         return answers
 
     def _agreed(self, groups: Sequence[Sequence[Click]]) -> list[PlacedObject | None]:
         """For each group of clicks the proposal that it most likely means, refined."""
-        chosen = [choose(self._models.chooser, items) for items in self._proposals(groups)]
+        chosen = [choose(self._models.chooser, items) for items in self._proposals.remembered(groups)]
         refined = iter(self._refined([item for item in chosen if item is not None], self._models.config))
         return [None if item is None else next(refined) for item in chosen]
 
@@ -309,7 +291,7 @@ class PhotoScene:
         """Objects as the refiner mends and judges them, where no negative click speaks against it."""
         if self._models.refiner is None or not self._refines(settings):
             return list(items)
-        keys = [(i.found.clicks, i.found.score, i.found.top, i.found.left, i.scale) for i in items]
+        keys = [_identity(item) for item in items]
         known = {key: self._refinements.get(key) for key in keys}
         fresh = {key: item for key, item in zip(keys, items, strict=True) if known[key] is None}
         if fresh:
@@ -318,7 +300,7 @@ class PhotoScene:
                 judged = PlacedObject(replace(answer.found, quality=quality), answer.scale)
                 self._refinements.keep(key, judged)
                 known[key] = judged
-        points = _points(negatives)
+        points = points_of(negatives)
         return [
             item if (own := known[key]) is None or any(own.holds(*p) for p in points) else own
             for key, item in zip(keys, items, strict=True)
@@ -338,8 +320,8 @@ class PhotoScene:
         """The object of one or more positive clicks, without what negative ones are on."""
         positive = [click for click in clicks if click.positive]
         together = [positive] if len(positive) > 1 else []
-        proposals = self._proposals([*([click] for click in clicks), *together])
-        held = _points(positive)
+        proposals = self._proposals.remembered([*([click] for click in clicks), *together])
+        held = points_of(positive)
         own = [
             ClickProposals(
                 (click.x, click.y),
@@ -359,14 +341,6 @@ class PhotoScene:
     def _view_of(self, placed: PlacedObject) -> PhotoView:
         """The view that an object was found in; the one of the nearest scale for what a crop showed."""
         return min(self.views, key=lambda view: abs(view.scale - placed.scale))
-
-    def _point(self, click: Click, view: PhotoView) -> tuple[float, float]:
-        if not (0 <= click.x < self.width and 0 <= click.y < self.height):
-            raise InputError(
-                f"click {click.x:g},{click.y:g} lies outside the photo; "
-                f"it is {self.width} × {self.height} pixels, x comes first"
-            )
-        return click.x * view.scale, click.y * view.scale
 
     def _click(self, found: FoundObject, view: PhotoView) -> Click:
         return self._click_at(*found.clicks[0], view)
@@ -392,5 +366,7 @@ class PhotoScene:
         return Instance(mask, mask_box(mask), own if score is None else score, click, group)
 
 
-def _points(clicks: Sequence[Click]) -> list[tuple[float, float]]:
-    return [(click.x, click.y) for click in clicks]
+def _identity(item: PlacedObject) -> Hashable:
+    """What tells an object from others of the photo: the same click may mean another after a negative one."""
+    found = item.found
+    return found.clicks, found.top, found.left, item.scale, hash(found.logits.tobytes())

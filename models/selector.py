@@ -16,6 +16,7 @@ from models.cpn import ProposalModel
 from models.encoding import encode_view
 from models.folding import load_folded
 from models.ids import SelectionConfig
+from models.judge import JudgeModel
 from models.loading import BUNDLED, fingerprint, load_network
 from models.one_click import OneClickModel
 from models.one_click.finder import ObjectFinder
@@ -64,9 +65,9 @@ class Selector:
         """Load networks.
 
         Args:
-            source: A folder (or hub id) with the sub-folders ``one-click`` and, for siblings, ``cpn`` and
-                ``pvm``, for finer masks ``refiner``, for the choice among several ``chooser``; or a folder
-                (or hub id) that is a 1C-DSN itself. The bundled weights by default.
+            source: A folder (or hub id) with the sub-folders ``one-click`` and, for siblings, ``cpn``,
+                ``pvm`` and ``judge``, for better masks ``chooser`` and ``refiner``; or a folder (or hub id)
+                that is a 1C-DSN itself. The bundled weights by default.
             device: Where to run; a GPU when there is one, by default.
             config: Parameters of the selection.
             working_sizes: See the class.
@@ -94,6 +95,7 @@ class Selector:
             config or SelectionConfig(),
             refiner,
             load_network(ChooserModel, root, "chooser", target),
+            load_network(JudgeModel, root, "judge", target),
         )
         return cls(models, working_sizes)
 
@@ -157,6 +159,6 @@ class Selector:
     def fingerprint(self) -> str:
         """A text that changes whenever the weights or the settings do."""
         parts = self.models
-        networks = [parts.finder.model, parts.proposals, parts.verification, parts.refiner, parts.chooser]
-        present = [network for network in networks if network is not None]
+        networks = [parts.finder.model, parts.proposals, parts.verification, parts.refiner]
+        present = [network for network in (*networks, parts.chooser, parts.judge) if network is not None]
         return fingerprint(present, self.models.config, self.working_sizes)

@@ -14,6 +14,7 @@ from models.chooser import ChooserModel
 from models.cpn import ProposalModel
 from models.folding import load_folded
 from models.ids import SelectionConfig
+from models.judge import JudgeModel
 from models.one_click import OneClickModel
 from models.one_click.finder import ObjectFinder
 from models.pvm import VerificationModel
@@ -72,12 +73,12 @@ def with_settings(config: SelectionConfig, settings: dict[str, Any]) -> Selectio
 
 
 def with_network(models: SelectionModels, source: str) -> SelectionModels:
-    """Replace the 1C-DSN, CPN, PVM, refiner or chooser by the one in a folder, such as ``runs/NAME/final``.
+    """Replace a network by the one of its kind in a folder, such as ``runs/NAME/final``.
 
     Raises:
         InputError: The folder holds none of them, or one for other features.
     """
-    networks = (OneClickModel, ProposalModel, VerificationModel, RefinerModel, ChooserModel)
+    networks = (OneClickModel, ProposalModel, VerificationModel, RefinerModel, ChooserModel, JudgeModel)
     kinds = {kind.config_class.model_type: kind for kind in networks}
     try:
         found = json.loads((Path(source) / "config.json").read_text(encoding="utf-8"))["model_type"]
@@ -92,6 +93,8 @@ def with_network(models: SelectionModels, source: str) -> SelectionModels:
         return replace(models, refiner=network)
     if isinstance(network, ChooserModel):
         return replace(models, chooser=network)
+    if isinstance(network, JudgeModel):
+        return replace(models, judge=network)
     needed = models.finder.model.config.pyramid_channels
     if network is None or network.config.feature_channels != needed:
         raise InputError(f"'{source}': expected a network for features of {needed} channels")

@@ -16,6 +16,7 @@ from models.cpn.heatmap import find_peaks
 from models.cpn.model import ProposalMemory
 from models.found_memory import FoundMemory
 from models.ids import Accepted, Proposal, SelectionConfig, SelectionSteps, select_iteratively
+from models.judge import JudgeModel
 from models.one_click.finder import EncodedImage, FoundObject, ObjectFinder
 from models.pvm import VerificationModel
 from models.refiner import RefinerModel
@@ -29,7 +30,8 @@ class SelectionModels:
     """The networks of a selector.
 
     CPN and PVM may be missing (then only single objects are selected), and so may the refiner (then masks
-    stay as 1C-DSN has them) and the chooser (then what agrees best is chosen).
+    stay as 1C-DSN has them), the chooser (then what agrees best is chosen) and the judge (then all that IDS
+    selects is kept).
     """
 
     finder: ObjectFinder
@@ -38,6 +40,7 @@ class SelectionModels:
     config: SelectionConfig = field(default_factory=SelectionConfig)
     refiner: RefinerModel | None = None
     chooser: ChooserModel | None = None
+    judge: JudgeModel | None = None
 
 
 class PhotoView:

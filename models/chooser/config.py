@@ -11,13 +11,15 @@ class ChooserConfig(PretrainedConfig):
     """Shape of a chooser.
 
     Args:
-        hidden: Width of both hidden layers.
+        hidden: Width of all layers.
+        rounds: How often proposals learn about each other.
         dropout: Of the hidden values, in training.
     """
 
     model_type = "declutter-chooser"
 
-    def __init__(self, hidden: int = 128, dropout: float = 0.2, **kwargs: Any) -> None:
+    def __init__(self, hidden: int = 128, rounds: int = 2, dropout: float = 0.2, **kwargs: Any) -> None:
         self.hidden = hidden
+        self.rounds = rounds
         self.dropout = dropout
         super().__init__(**kwargs)

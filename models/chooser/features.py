@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from models.agreement import PlacedObject, overlaps
+from models.agreement import PlacedObject
 
 FEATURES = (
     "score",
@@ -47,11 +47,12 @@ LARGER = 1.15  # times as large a side counts as another size
 _TINY = 1e-9
 
 
-def features_of(items: Sequence[PlacedObject]) -> np.ndarray:
+def features_of(items: Sequence[PlacedObject], iou: np.ndarray) -> np.ndarray:
     """What is known of each of a click's proposals.
 
     Args:
         items: At least one, none of them empty.
+        iou: ``[N, N]`` of each with each, see :func:`models.agreement.overlaps`.
 
     Returns:
         float32 ``[N, len(FEATURES)]``.
@@ -62,7 +63,7 @@ def features_of(items: Sequence[PlacedObject]) -> np.ndarray:
             *((i.found.score, i.found.sureness, i.depth, i.side, i.scale, i.area) for i in items), strict=True
         )
     )
-    return _features(score, sureness, depth, side, scale, area, overlaps(items, items))
+    return _features(score, sureness, depth, side, scale, area, iou)
 
 
 def _features(

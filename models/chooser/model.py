@@ -2,56 +2,54 @@
 
 from __future__ import annotations
 
-import torch
+from dataclasses import dataclass
+
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from models.chooser.config import ChooserConfig
 from models.chooser.features import FEATURES
+from models.set_encoder import SetEncoder
 
 ABSENT = -1e4  # logit of what is only padding
 
 
-class ChooserModel(PreTrainedModel):
-    """A logit for each proposal of a click, from its own numbers and the mean over all proposals.
+@dataclass(frozen=True)
+class Weighed:
+    """What the chooser says of B clicks with up to N proposals each.
 
-    Source: no part of SimpSON; the sum over a set is Deep Sets' (Zaheer et al., 2017, section 2).
+    Attributes:
+        logits: ``[B, N]``; their softmax says what part each proposal has in the answer.
+        offsets: ``[B, N]``, added to the logits of each proposal's mask: it may be too small or too large.
     """
+
+    logits: Tensor
+    offsets: Tensor
+
+
+class ChooserModel(PreTrainedModel):
+    """Weighs the proposals of a click; those that overlap learn of each other. No part of SimpSON."""
 
     config: ChooserConfig
     config_class = ChooserConfig
     base_model_prefix = "chooser"
 
-    mean: Tensor
-    deviation: Tensor
-
     def __init__(self, config: ChooserConfig) -> None:
         super().__init__(config)
-        self.register_buffer("mean", torch.zeros(len(FEATURES)))
-        self.register_buffer("deviation", torch.ones(len(FEATURES)))
-        self.own = nn.Sequential(
-            nn.Linear(len(FEATURES), config.hidden), nn.GELU(), nn.Dropout(config.dropout)
-        )
-        self.joint = nn.Sequential(
-            nn.Linear(2 * config.hidden, config.hidden),
-            nn.GELU(),
-            nn.Dropout(config.dropout),
-            nn.Linear(config.hidden, 1),
-        )
+        self.encoder = SetEncoder(len(FEATURES), config.hidden, config.rounds, config.dropout)
+        self.out = nn.Linear(config.hidden, 2)
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
         """Keep what the modules' own constructors drew."""
 
-    def forward(self, features: Tensor, present: Tensor) -> Tensor:
-        """Logits ``[B, N]`` of B clicks with up to N proposals.
+    def forward(self, features: Tensor, overlaps: Tensor, present: Tensor) -> Weighed:
+        """Weigh the proposals of B clicks.
 
         Args:
             features: float ``[B, N, len(FEATURES)]``, see :mod:`models.chooser.features`.
+            overlaps: float ``[B, N, N]``, IoUs of the proposals with each other.
             present: bool ``[B, N]``; what is False is padding.
         """
-        own = self.own((features - self.mean) / self.deviation)  # [B, N, H]
-        weights = present.to(own.dtype)[..., None]
-        mean = (own * weights).sum(1, keepdim=True) / weights.sum(1, keepdim=True).clamp(min=1)
-        logits = self.joint(torch.cat([own, mean.expand_as(own)], -1))[..., 0]
-        return logits.masked_fill(~present, ABSENT)
+        logits, offsets = self.out(self.encoder(features, overlaps**2, present)).unbind(-1)
+        return Weighed(logits.masked_fill(~present, ABSENT), offsets.masked_fill(~present, 0.0))

@@ -1,9 +1,9 @@
-"""Training the chooser on collected choices."""
+"""Training the chooser on collected lessons."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -12,79 +12,96 @@ import torch
 from torch import Tensor, nn
 
 from models.chooser import ChooserConfig, ChooserModel
-from models.chooser.collecting import Choice
+from models.chooser.criterion import blend_iou, blend_loss, blended
+from models.chooser.lessons import Lesson
 from models.tasks.networks import as_network
 from models.tasks.one_click import decay_groups
 
+VALIDATED_AT_ONCE = 128  # clicks
+MOST_LEFT_OUT = 0.6  # of a lesson's proposals
+
 
 @dataclass(frozen=True)
-class ChoiceBatch:
-    """B clicks, padded to the N proposals of the one that has most.
+class LessonBatch:
+    """B clicks, padded to the N proposals of the one that has most, on K cells.
 
     Attributes:
         features: float ``[B, N, F]``.
-        ious: float ``[B, N]``.
+        overlaps: float ``[B, N, N]``.
         present: bool ``[B, N]``.
+        masks: float ``[B, N, K]``, logits.
+        beyond: float ``[B, N]``, cells of each mask beyond the lattice.
+        truth: float ``[B, K]``, 0–1.
+        area: float ``[B]``, cells.
     """
 
     features: Tensor
-    ious: Tensor
+    overlaps: Tensor
     present: Tensor
+    masks: Tensor
+    beyond: Tensor
+    truth: Tensor
+    area: Tensor
 
-    def to(self, device: torch.device, non_blocking: bool = False) -> ChoiceBatch:
+    def to(self, device: torch.device, non_blocking: bool = False) -> LessonBatch:
         """The same on another device."""
-        return ChoiceBatch(
-            self.features.to(device, non_blocking=non_blocking),
-            self.ious.to(device, non_blocking=non_blocking),
-            self.present.to(device, non_blocking=non_blocking),
-        )
+        moved = (getattr(self, f.name).to(device, non_blocking=non_blocking) for f in fields(self))
+        return LessonBatch(*moved)
 
 
 class ChooserTask:
     """The chooser; see :class:`toolkit.training.TrainingTask`.
 
     Args:
-        choices: To learn from.
+        lessons: To learn from.
         config: Shape of the network.
-        seed: Of its weights, and of which choice is drawn when.
+        seed: Of its weights, and of which lesson is drawn when.
         val: To validate with; none by default.
     """
 
     def __init__(
-        self, choices: Sequence[Choice], config: ChooserConfig, seed: int = 0, val: Sequence[Choice] = ()
+        self, lessons: Sequence[Lesson], config: ChooserConfig, seed: int = 0, val: Sequence[Lesson] = ()
     ) -> None:
         torch.manual_seed(seed)
         network = ChooserModel(config)
-        features = torch.from_numpy(np.concatenate([choice.features for choice in choices]))
-        network.mean.copy_(features.mean(0))
-        network.deviation.copy_(features.std(0).clamp(min=1e-4))
+        network.encoder.normalise_by(
+            torch.from_numpy(np.concatenate([lesson.features for lesson in lessons]))
+        )
         self.model: nn.Module = network
-        self.choices, self.val, self.seed = choices, val, seed
+        self.lessons, self.seed = lessons, seed
+        self.val = sorted(val, key=lambda lesson: len(lesson.beyond))  # batches of little padding
 
-    def sample(self, index: int) -> Choice:
-        """A choice at random."""
-        return self.choices[int(np.random.default_rng([self.seed, index]).integers(len(self.choices)))]
+    def sample(self, index: int) -> Lesson:
+        """A lesson at random, without some of its proposals: the rest should do."""
+        rng = np.random.default_rng([self.seed, index])
+        lesson = self.lessons[int(rng.integers(len(self.lessons)))]
+        kept = rng.random(len(lesson.beyond)) >= rng.uniform(0, MOST_LEFT_OUT)
+        return lesson.only(kept) if kept.any() else lesson
 
-    def collate(self, samples: list[Choice]) -> ChoiceBatch:
+    def collate(self, samples: list[Lesson]) -> LessonBatch:
         """Pad to one number of proposals."""
-        most = max(len(sample.ious) for sample in samples)
-        features = np.zeros((len(samples), most, samples[0].features.shape[1]), np.float32)
-        ious = np.zeros((len(samples), most), np.float32)
-        present = np.zeros((len(samples), most), bool)
-        for row, sample in enumerate(samples):
-            count = len(sample.ious)
-            features[row, :count], ious[row, :count], present[row, :count] = (
-                sample.features,
-                sample.ious,
-                True,
-            )
-        return ChoiceBatch(torch.from_numpy(features), torch.from_numpy(ious), torch.from_numpy(present))
+        counts = [len(sample.beyond) for sample in samples]
+        batch, most = len(samples), max(counts)
+        features = np.zeros((batch, most, samples[0].features.shape[1]), np.float32)
+        overlaps = np.zeros((batch, most, most), np.float32)
+        present = np.zeros((batch, most), bool)
+        masks = np.zeros((batch, most, samples[0].masks.shape[1]), np.float32)
+        beyond = np.zeros((batch, most), np.float32)
+        for row, (sample, count) in enumerate(zip(samples, counts, strict=True)):
+            features[row, :count] = sample.features
+            overlaps[row, :count, :count] = sample.overlaps
+            present[row, :count] = True
+            masks[row, :count] = sample.logits
+            beyond[row, :count] = sample.beyond
+        truth = np.stack([sample.coverage for sample in samples])
+        area = np.array([sample.area for sample in samples], np.float32)
+        arrays = (features, overlaps, present, masks, beyond, truth, area)
+        return LessonBatch(*(torch.from_numpy(array) for array in arrays))
 
-    def losses(self, model: nn.Module, batch: ChoiceBatch) -> dict[str, Tensor]:
-        """What the expected IoU lacks to 1, if a proposal were drawn by the softmax of its logit."""
-        logits = model(batch.features, batch.present)
-        expected = (logits.softmax(1) * batch.ious).sum(1).mean()
-        return {"total": 1 - expected, "expected_iou": expected}
+    def losses(self, model: nn.Module, batch: LessonBatch) -> dict[str, Tensor]:
+        """What the soft IoU of the blended masks lacks to 1."""
+        weighed = model(batch.features, batch.overlaps, batch.present)
+        return {"total": blend_loss(weighed, batch.masks, batch.truth, batch.area, batch.beyond)}
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Weight decay on matrices only."""
@@ -92,12 +109,17 @@ class ChooserTask:
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module) -> dict[str, float]:
-        """Mean IoU of what is chosen for the clicks of validation."""
+        """Mean IoU of the blended masks for the clicks of validation."""
         if not self.val:
             return {}
-        batch = self.collate(list(self.val)).to(next(model.parameters()).device)
-        chosen = model(batch.features, batch.present).argmax(1)
-        return {"score": float(batch.ious.gather(1, chosen[:, None]).mean())}
+        device = next(model.parameters()).device
+        total = 0.0
+        for start in range(0, len(self.val), VALIDATED_AT_ONCE):
+            batch = self.collate(self.val[start : start + VALIDATED_AT_ONCE]).to(device)
+            weighed = model(batch.features, batch.overlaps, batch.present)
+            covered = (blended(weighed, batch.masks) > 0).float()
+            total += float(blend_iou(covered, weighed, batch.truth, batch.area, batch.beyond).sum())
+        return {"score": total / len(self.val)}
 
     def save(self, model: nn.Module, folder: Path) -> None:
         """Write the network with ``save_pretrained``."""

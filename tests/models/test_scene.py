@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 import models.view
+from models.chooser.choosing import choose
 from models.ids import Accepted, Proposal, SelectionConfig
 from models.one_click.finder import EncodedImage, FoundObject
 from models.scene import PhotoScene
@@ -73,10 +74,13 @@ def test_the_chooser_chooses(selector: Selector, scene: PhotoScene, sign: int) -
     choosing = PhotoScene(models, scene.views, (HEIGHT, WIDTH), scene.photo)
     for click in CLICKS:
         (items,) = choosing.proposals([click])
-        wanted = max(items, key=lambda item: sign * item.side)
+        wanted, other = (choose(by_size(own), items) for own in (sign, -sign))
         found = choosing.segment([click])
         assert found is not None
+        assert wanted is not None
+        assert other is not None
         np.testing.assert_array_equal(found.mask, wanted.found.mask(HEIGHT, WIDTH, wanted.scale))
+        assert (found.mask != other.found.mask(HEIGHT, WIDTH, other.scale)).any()
         assert same(choosing.segment_each([click])[0], found)
         assert same(choosing.select_similar(click)[0], replace(found, group=0))
 
@@ -222,7 +226,8 @@ def test_nbytes_is_what_the_tensors_hold(scene: PhotoScene) -> None:
     views = [view] if finer is None else [view, finer]
     held = sum(v.encoded.nbytes + v.image.nbytes + v._memory.nbytes + v._found.nbytes for v in views)
     photo = 3 * HEIGHT * WIDTH  # kept for crops that enlarge it
-    proposed = sum(item.found.logits.nbytes for items in scene._proposed.values() for item in items)
+    remembered = scene._proposals._known.values()
+    proposed = sum(item.found.logits.nbytes for items in remembered for item in items)
     assert proposed > 0
     assert scene.nbytes == photo + held + proposed
 

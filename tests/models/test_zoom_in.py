@@ -149,7 +149,7 @@ def test_answers_of_a_crop_lie_where_the_crop_does(folder: Path, large: np.ndarr
     plainly = Selector(selector.models, (CROP,)).with_selection(zoom_in=False)
     alone = plainly.encode(large[top : top + CROP, left : left + CROP].copy())
     for point, items in zip(points[:2], found[:2], strict=True):
-        own = alone._proposals([[Click(point[0] - left, point[1] - top)]])[0]
+        own = alone._proposals.remembered([[Click(point[0] - left, point[1] - top)]])[0]
         assert len(own) == len(items)
         for a, b in zip(items, own, strict=True):
             whole = a.found.mask(640, 1024, a.scale)
@@ -174,7 +174,9 @@ def small_thing(scene: PhotoScene) -> Click:
     for y in range(20, 620, 40):
         for x in range(20, 1000, 40):
             click = Click(float(x), float(y))
-            if len(scene._proposals([[click]])[0]) > len(plain(scene)._proposals([[click]])[0]):
+            if len(scene._proposals.remembered([[click]])[0]) > len(
+                plain(scene)._proposals.remembered([[click]])[0]
+            ):
                 return click
     raise LookupError("no click on anything small")
 
@@ -190,9 +192,9 @@ def test_zoom_in_is_an_option_and_selections_keep_the_clicked_object(folder: Pat
     click = small_thing(scene)
     off = selector.with_selection(zoom_in=False)
     assert off.fingerprint != selector.fingerprint
-    without = off.encode(large)._proposals([[click]])[0]
+    without = off.encode(large)._proposals.remembered([[click]])[0]
     assert {item.scale for item in without} == {64 / 1024}
-    several = scene._proposals([[click]])[0]
+    several = scene._proposals.remembered([[click]])[0]
     assert {item.scale for item in several} > {64 / 1024}
     selection = scene.select_similar(click)
     one = scene.segment([click])
@@ -211,8 +213,8 @@ def test_crops_of_siblings_keep_off_negative_clicks(folder: Path, large: np.ndar
     config = SelectionConfig(similarity=0.0, confidence=0.0, rounds=2, clicks_per_round=4)
     scene = Selector.load(folder, device="cpu", working_sizes=(64,), config=config).encode(large)
     clicks = [small_thing(scene)]
-    views = plain(scene)._proposals([clicks])[0][:1]
-    (closer,) = scene._closer(clicks, [views[0].side])
+    views = plain(scene)._proposals.remembered([clicks])[0][:1]
+    (closer,) = scene._proposals.closer(clicks, [views[0].side])
     held = [c for item in closer for c in [Click(*middle(item))] if item.holds(c.x, c.y)]
     for negative in held:
         (answer,) = scene._looked_closer(clicks, views, [negative])

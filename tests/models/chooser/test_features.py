@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.agreement import PlacedObject
+from models.agreement import PlacedObject, overlaps
 from models.chooser.features import FEATURES, _features, features_of
 from models.one_click.finder import FoundObject
 
@@ -66,7 +66,7 @@ def square(cells: int, top: int, score: float, scale: float) -> PlacedObject:
 
 def test_features_of_proposals() -> None:
     items = [square(10, 5, 0.8, 1.0), square(5, 2, 0.6, 0.5)]
-    found = features_of(items)
+    found = features_of(items, overlaps(items, items))
     assert found.shape == (2, len(FEATURES))
     assert found.dtype == np.float32
     np.testing.assert_allclose(found[:, FEATURES.index("log side")], np.log(41), rtol=1e-5)
@@ -77,12 +77,17 @@ def test_features_of_proposals() -> None:
 @given(st.permutations(range(4)))
 def test_the_order_does_not_matter(order: list[int]) -> None:
     items = [square(10, 5, 0.8, 1.0), square(5, 2, 0.6, 0.5), square(6, 7, 0.3, 1.0), square(20, 1, 0.2, 1.0)]
-    mixed = features_of([items[index] for index in order])
-    np.testing.assert_allclose(mixed, features_of(items)[order], rtol=1e-4, atol=1e-5)
+    mixed = [items[index] for index in order]
+    np.testing.assert_allclose(
+        features_of(mixed, overlaps(mixed, mixed)),
+        features_of(items, overlaps(items, items))[order],
+        rtol=1e-4,
+        atol=1e-5,
+    )
 
 
 def test_one_proposal_alone() -> None:
-    found = features_of([square(10, 5, 0.8, 1.0)])
+    found = features_of([square(10, 5, 0.8, 1.0)], np.ones((1, 1)))
     assert np.isfinite(found).all()
     assert found[0, FEATURES.index("agreement")] == pytest.approx(1)
     assert found[0, FEATURES.index("agreement of other scales")] == 0
