@@ -202,7 +202,7 @@ def train_judge(
     lessons: Annotated[Path, typer.Argument(help="Folder that `declutter models selections` wrote.")],
     out: Annotated[Path, typer.Option(help="Folder of the run; the weights come to OUT/final.")],
     val: Annotated[Path | None, typer.Option(help="Selections of a validation split.")] = None,
-    steps: Annotated[int, typer.Option(min=1, help="Of 64 clicks.")] = 1000,
+    steps: Annotated[int, typer.Option(min=1, help="Of 64 clicks.")] = 600,
     lr: Annotated[float, typer.Option(min=0.0, help="Highest learning rate.")] = 2e-3,
     hidden: Annotated[int, typer.Option(min=1, help="Width of the hidden layers.")] = 64,
     dropout: Annotated[float, typer.Option(min=0.0, max=0.9, help="Of the hidden values.")] = 0.2,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -28,8 +28,10 @@ class SelectionConfig:
             (:mod:`models.sibling_views`); no part of the paper.
         refine: Whether masks are mended in crops of their own where the weights hold a refiner
             (:mod:`models.refiner`); no part of the paper.
-        judge: Whether what was selected is judged once more, all of it together, where the weights hold a
+        judge: Whether what PVM let pass is judged once more, all of it together, where the weights hold a
             judge (:mod:`models.judge`); no part of the paper.
+        judged_confidence: In place of `confidence`, where a judge follows.
+        judged_similarity: In place of `similarity`, where a judge follows.
     """
 
     rounds: int = 5
@@ -44,6 +46,12 @@ class SelectionConfig:
     zoom_in: bool = True
     refine: bool = True
     judge: bool = True
+    judged_confidence: float = 0.1
+    judged_similarity: float = 0.3
+
+    def before_judge(self) -> SelectionConfig:
+        """The same with the thresholds that leave more to a judge."""
+        return replace(self, confidence=self.judged_confidence, similarity=self.judged_similarity)
 
 
 @dataclass(frozen=True)

@@ -105,22 +105,16 @@ class PhotoScene:
             config: Parameters of the selection; the selector's own by default.
         """
         settings = config or self._models.config
-        found = self.selection(click, negatives, settings)
+        judge = self._models.judge if settings.judge and settings.verify else None
+        found = self.selection(click, negatives, settings if judge is None else settings.before_judge())
         if found is None:
             return []
-        judge = self._models.judge if settings.judge else None
         scores = judged(judge, found)
-        instances = []
-        for candidate, score in zip(found.candidates, scores, strict=True):
-            if score is None:
-                continue
-            own = None if candidate is found.candidates[0] else score
-            instance = self._instance(candidate.shown, candidate.click, group=0, score=own)
-            if instance is not None:
-                instances.append(instance)
-            elif own is None:
-                return []
-        return instances
+        instances = [
+            None if score is None else self._instance(candidate.shown, candidate.click, 0, score)
+            for candidate, score in zip(found.candidates, scores, strict=True)
+        ]
+        return [] if instances[0] is None else [instance for instance in instances if instance is not None]
 
     def selection(
         self, click: Click, negatives: Sequence[Click] = (), config: SelectionConfig | None = None

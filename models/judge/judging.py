@@ -7,8 +7,8 @@ import torch
 from models.judge.features import Selection, features_of
 from models.judge.model import JudgeModel
 
-# Expected IoU with a sibling, below which an object is left out.
-LEAST = 0.2
+# Expected IoU with a sibling, below which an object is left out (models/RESULTS.md).
+LEAST = 0.1
 
 
 @torch.no_grad()
@@ -16,13 +16,16 @@ def judged(model: JudgeModel | None, selection: Selection) -> list[float | None]
     """The score of each candidate, 0–1; None for what is left out, which the clicked object never is.
 
     Args:
-        model: The judge; without one, the selection's own sureness times the expected IoU of the mask counts,
-            and nothing is left out.
+        model: The judge; without one, the selection's own sureness times the expected IoU of the mask counts
+            (of the clicked object, that it is what was clicked in place of the former), and nothing is left
+            out.
         selection: The clicked object first.
     """
     candidates = selection.candidates
-    if model is None or len(candidates) == 1:
-        return [candidate.sureness * candidate.shown.found.quality for candidate in candidates]
+    if model is None:
+        first, *siblings = candidates
+        found = first.shown.found
+        return [found.score * found.quality, *(c.sureness * c.shown.found.quality for c in siblings)]
     logits = model(
         torch.from_numpy(features_of(selection))[None].to(model.device),
         torch.from_numpy(selection.alike).float()[None].to(model.device),

@@ -73,7 +73,8 @@ def lessons_of(split: Split, record: ImageRecord, selector: Selector, seed: int 
     lessons = []
     for group, masks in _groups(split, record).items():
         place = int(np.random.default_rng([seed, record.id, group]).integers(len(masks)))
-        selection = scene.selection(center_click(masks[place]))
+        config = selector.models.config.before_judge()
+        selection = scene.selection(center_click(masks[place]), config=config)
         if selection is not None:
             masks.insert(0, masks.pop(place))
             lessons.append(lesson_of(selection, masks, scene))

@@ -18,7 +18,7 @@ from models.refiner.model import PRIOR_LIMIT, REFINED_STRIDE, RefinerModel
 
 MOST_AT_ONCE = 32  # crops in a batch
 # Of the change of the logits, what is taken: both masks have errors of their own (models/RESULTS.md).
-TRUST = 0.25
+TRUST = 0.5
 
 
 @dataclass(frozen=True)

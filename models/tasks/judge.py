@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from models.judge import JudgeConfig, JudgeModel
 from models.judge.lessons import JudgeLesson
 from models.tasks.networks import as_network
 from models.tasks.one_click import decay_groups
+
+NOISE = 0.5  # added to each number, in its standard deviations over the lessons
 
 
 @dataclass(frozen=True)
@@ -59,15 +61,18 @@ class JudgeTask:
     ) -> None:
         torch.manual_seed(seed)
         network = JudgeModel(config)
-        network.encoder.normalise_by(
-            torch.from_numpy(np.concatenate([lesson.features for lesson in lessons]))
-        )
+        features = torch.from_numpy(np.concatenate([lesson.features for lesson in lessons]))
+        network.encoder.normalise_by(features)
+        self.deviation = network.encoder.deviation.numpy().copy()
         self.model: nn.Module = network
         self.lessons, self.val, self.seed = lessons, val, seed
 
     def sample(self, index: int) -> JudgeLesson:
-        """A lesson at random."""
-        return self.lessons[int(np.random.default_rng([self.seed, index]).integers(len(self.lessons)))]
+        """A lesson at random, its numbers shaken: on photos that were learned on they are too good."""
+        rng = np.random.default_rng([self.seed, index])
+        lesson = self.lessons[int(rng.integers(len(self.lessons)))]
+        noise = rng.normal(size=lesson.features.shape).astype(np.float32) * NOISE * self.deviation
+        return replace(lesson, features=lesson.features + noise)
 
     def collate(self, samples: list[JudgeLesson]) -> JudgeBatch:
         """Pad to one number of candidates."""
@@ -85,9 +90,14 @@ class JudgeTask:
         return JudgeBatch(*(torch.from_numpy(array) for array in (features, alike, present, right)))
 
     def losses(self, model: nn.Module, batch: JudgeBatch) -> dict[str, Tensor]:
-        """Cross-entropy of the expected IoU, the mean over all candidates of the batch."""
-        logits = model(batch.features, batch.alike, batch.present)[batch.present]
-        return {"total": F.binary_cross_entropy_with_logits(logits, batch.right[batch.present])}
+        """Cross-entropy of the expected IoU, the weighted mean over all candidates of the batch.
+
+        One of N of a selection weighs 1 / √N, so that neither large nor small selections decide alone.
+        """
+        logits = model(batch.features, batch.alike, batch.present)
+        entropy = F.binary_cross_entropy_with_logits(logits, batch.right, reduction="none")
+        weights = batch.present / batch.present.sum(1, keepdim=True).sqrt()  # [B, N]
+        return {"total": (entropy * weights).sum() / weights.sum()}
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Weight decay on matrices only."""

@@ -11,6 +11,7 @@ import torch
 from models.chooser import ChooserConfig, ChooserModel
 from models.cpn import ProposalConfig
 from models.finetune import FEWEST_PHOTOS, PARTS, is_better, model_section, split_by_name
+from models.judge import JudgeConfig, JudgeModel
 from models.selector import Selector
 from tests.helpers.networks import random_refiner, save_selector
 from tests.helpers.pictures import write_group_split
@@ -61,6 +62,7 @@ def test_all_networks_learn_and_the_run_goes_on(tmp_path: Path, capsys: pytest.C
     start = save_selector(tmp_path / "start")
     random_refiner().save_pretrained(start / "refiner")  # comes along as it is
     ChooserModel(ChooserConfig()).save_pretrained(start / "chooser")
+    JudgeModel(JudgeConfig()).save_pretrained(start / "judge")
     photos = write_group_split(tmp_path / "photos", photos=6)
     out = tmp_path / "out"
     command = ["train", "finetune", "--set", f"data.train={photos}", "--init-from", str(start)]
@@ -74,14 +76,11 @@ def test_all_networks_learn_and_the_run_goes_on(tmp_path: Path, capsys: pytest.C
     assert result["learn_photos"] + result["held_photos"] == 6
     assert result["groups_ap_before"] is not None
     old, new = (Selector.load(folder, device="cpu").models for folder in (start, out / "weights"))
-    assert old.refiner is not None
-    assert new.refiner is not None
-    for name, value in old.refiner.state_dict().items():
-        assert torch.equal(new.refiner.state_dict()[name], value)
-    assert old.chooser is not None
-    assert new.chooser is not None
-    for name, value in old.chooser.state_dict().items():
-        assert torch.equal(new.chooser.state_dict()[name], value)
+    for one, other in ((old.refiner, new.refiner), (old.chooser, new.chooser), (old.judge, new.judge)):
+        assert one is not None
+        assert other is not None
+        for name, value in one.state_dict().items():
+            assert torch.equal(other.state_dict()[name], value)
     for before, after in zip(
         (old.finder.model, old.proposals, old.verification),
         (new.finder.model, new.proposals, new.verification),

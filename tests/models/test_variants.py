@@ -10,7 +10,9 @@ import pytest
 import torch
 
 from models.agreement import PlacedObject, most_agreed
+from models.chooser import ChooserConfig, ChooserModel
 from models.ids import SelectionConfig
+from models.judge import JudgeConfig, JudgeModel
 from models.one_click.finder import FoundObject
 from models.selector import Selector
 from models.variants import CLICKS_OF_ONE_ROUND, with_settings
@@ -93,6 +95,12 @@ def test_one_network_is_replaced(selector: Selector, tmp_path: Path) -> None:
     other = selector.with_network(str(tmp_path / "refiner"))
     assert (selector.models.refiner is None, other.models.refiner is None) == (True, False)
     assert other.fingerprint != selector.fingerprint
+    ChooserModel(ChooserConfig()).save_pretrained(tmp_path / "chooser")
+    JudgeModel(JudgeConfig()).save_pretrained(tmp_path / "judge")
+    for name in ("chooser", "judge"):
+        other = selector.with_network(str(tmp_path / name))
+        assert (getattr(selector.models, name) is None, getattr(other.models, name) is None) == (True, False)
+        assert other.fingerprint != selector.fingerprint
     other = selector.with_network(str(tmp_path / "one-click"))
     assert other.models.proposals is selector.models.proposals
     assert other.models.finder is not selector.models.finder

@@ -42,13 +42,13 @@ def test_the_clicked_object_always_stays() -> None:
 
 
 def test_without_a_judge_all_is_kept() -> None:
-    # similarity · 0.8 · quality
+    # score · quality of the clicked object; of the others similarity · score · quality
     assert judged(None, three()) == pytest.approx([0.8 * 0.7, 0.64 * 0.5, 0.32 * 0.9])
 
 
-def test_nothing_to_judge() -> None:
-    alone = Selection([candidate(10, 0)], ALIKE[:1, :1])
-    assert judged(by_similarity(9.0), alone) == pytest.approx([0.8])
+def test_the_clicked_object_alone() -> None:
+    (score,) = judged(by_similarity(1.0), Selection([candidate(10, 0)], ALIKE[:1, :1]))
+    assert score == pytest.approx(0.5, abs=1e-3)
 
 
 def test_saved_and_loaded(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def test_collected_lessons(selector: Selector, tmp_path: Path) -> None:
     assert len(lessons) == 2
     scene = selector.encode(split.open_image(split.images[1]))
     mask = box_mask(20, 20, 40, 40, SHAPE)
-    selection = scene.selection(center_click(mask))
+    selection = scene.selection(center_click(mask), config=selector.models.config.before_judge())
     assert selection is not None
     (lesson,) = lessons_of(split, split.images[1], selector)
     np.testing.assert_allclose(lesson.features, features_of(selection), rtol=1e-4, atol=1e-5)

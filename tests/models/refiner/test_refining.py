@@ -62,12 +62,12 @@ def test_a_refined_mask_lies_where_the_object_does(x: int, y: int, side: int) ->
     assert item.holds(x + side / 2, y + side / 2)
 
 
-def test_a_quarter_of_the_change_is_taken() -> None:
+def test_half_of_the_change_is_taken() -> None:
     rough = block(10, 10, 10, (50, 50))  # logits of 1 in the mask, of at least -4 beyond
     network = Scripted(lambda crop: torch.full((SIZE // 2, SIZE // 2), 3.0))
     [(item, _)] = refine(network, [Copy(torch.zeros(3, 200, 240), 1.0)], [rough])  # type: ignore[arg-type]
-    assert item.found.value_at(50 * item.scale, 50 * item.scale) == pytest.approx(1.5)  # from 1 to 3
-    assert item.found.logits.min() == pytest.approx(-2.25)  # from -4 to 3
+    assert item.found.value_at(50 * item.scale, 50 * item.scale) == pytest.approx(2.0)  # 1 and 3
+    assert item.found.logits.min() == pytest.approx(-0.5)  # -4 and 3
 
 
 def test_an_object_stays_where_nothing_is_left_of_it() -> None:

@@ -14,7 +14,7 @@ from models.commands import app
 from models.judge import JudgeConfig, JudgeModel
 from models.judge.features import FEATURES
 from models.judge.lessons import JudgeLesson, write_lessons
-from models.tasks.judge import JudgeTask
+from models.tasks.judge import NOISE, JudgeTask
 
 
 def lessons(count: int, seed: int) -> list[JudgeLesson]:
@@ -53,7 +53,7 @@ def lesson(similarities: list[float], right: list[float]) -> JudgeLesson:
 
 
 def test_the_loss_by_hand() -> None:
-    """The mean over three candidates, not over the two selections, and not over padding."""
+    """One of two candidates weighs 1 / √2, one alone 1, padding nothing."""
     task = knowing()
     batch = task.collate([lesson([2.0, -1.0], [0.5, 0.0]), lesson([0.0], [1.0])])
     entropies = [
@@ -61,7 +61,8 @@ def test_the_loss_by_hand() -> None:
         -math.log(1 / (1 + math.exp(-1))),
         math.log(2),
     ]
-    assert task.losses(task.model, batch)["total"].item() == pytest.approx(sum(entropies) / 3, abs=1e-4)
+    expected = (sum(entropies[:2]) / math.sqrt(2) + entropies[2]) / (2 / math.sqrt(2) + 1)
+    assert task.losses(task.model, batch)["total"].item() == pytest.approx(expected, abs=1e-4)
 
 
 def test_average_precision_by_hand() -> None:
@@ -77,8 +78,18 @@ def test_average_precision_by_hand() -> None:
 def test_samples_depend_on_seed_and_index() -> None:
     learned = lessons(50, 0)
     one, other = JudgeTask(learned, JudgeConfig(), 1), JudgeTask(learned, JudgeConfig(), 2)
-    assert one.sample(5) is one.sample(5)
-    assert any(one.sample(index) is not other.sample(index) for index in range(5))
+    assert np.array_equal(one.sample(5).features, one.sample(5).features)
+    assert not np.array_equal(one.sample(5).features, other.sample(5).features)
+
+
+def test_numbers_of_samples_are_shaken() -> None:
+    learned = lessons(1, 3)
+    task = JudgeTask(learned, JudgeConfig())
+    shaken = np.stack([task.sample(index).features for index in range(400)]) - learned[0].features
+    assert abs(shaken.mean()) < 0.02
+    spread = shaken.std((0, 1)) / learned[0].features.std(0, ddof=1)
+    np.testing.assert_allclose(spread, NOISE, rtol=0.15)
+    assert task.sample(0).right is learned[0].right
 
 
 @pytest.mark.slow
