@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from toolkit.errors import InputError
+
+if TYPE_CHECKING:
+    from models.tasks.chooser import ChooserTask
+    from models.tasks.judge import JudgeTask
 
 app = typer.Typer(no_args_is_help=True, help="List and describe bundled and trained models.")
 
@@ -164,18 +168,12 @@ def train_chooser(
     from models.chooser import ChooserConfig
     from models.chooser.lessons import read_lessons
     from models.tasks.chooser import ChooserTask
-    from toolkit.training import Schedule, fit
 
     learned = read_lessons(lessons)
     held = read_lessons(val) if val is not None else []
     task = ChooserTask(learned, ChooserConfig(hidden=hidden, dropout=dropout), seed, held)
-    schedule = Schedule(
-        steps=steps, batch_size=96, lr=lr, weight_decay=0.05, warmup_steps=min(200, steps // 10), workers=0,
-        ema_decay=0.99, clip_grad_norm=1.0, seed=seed,
-    )  # fmt: skip
-    result = fit(task, schedule, out, resume=resume)
-    scores = "".join(f", {key} {value:.4g}" for key, value in result["scores"].items())
-    typer.echo(f"{len(learned)} clicks, {steps} steps{scores}; weights in {result['final']}")
+    batches = {"batch_size": 96, "warmup_steps": min(200, steps // 10)}
+    typer.echo(_fitted(task, len(learned), {"steps": steps, "lr": lr, **batches}, out, resume))
 
 
 @app.command("selections")
@@ -213,18 +211,28 @@ def train_judge(
     from models.judge import JudgeConfig
     from models.judge.lessons import read_lessons
     from models.tasks.judge import JudgeTask
-    from toolkit.training import Schedule, fit
 
     learned = read_lessons(lessons)
     held = read_lessons(val) if val is not None else []
     task = JudgeTask(learned, JudgeConfig(hidden=hidden, dropout=dropout), seed, held)
-    schedule = Schedule(
-        steps=steps, batch_size=64, lr=lr, weight_decay=0.05, warmup_steps=min(100, steps // 10), workers=0,
-        ema_decay=0.99, clip_grad_norm=1.0, seed=seed,
-    )  # fmt: skip
-    result = fit(task, schedule, out, resume=resume)
+    batches = {"batch_size": 64, "warmup_steps": min(100, steps // 10)}
+    typer.echo(_fitted(task, len(learned), {"steps": steps, "lr": lr, **batches}, out, resume))
+
+
+def _fitted(task: ChooserTask | JudgeTask, clicks: int, pace: dict[str, Any], out: Path, resume: bool) -> str:
+    """Train a small network on its lessons, and say what came out."""
+    from toolkit.training import Schedule, fit
+
+    rest: dict[str, Any] = {
+        "weight_decay": 0.05,
+        "workers": 0,
+        "ema_decay": 0.99,
+        "clip_grad_norm": 1.0,
+        "seed": task.seed,
+    }
+    result = fit(task, Schedule(**pace, **rest), out, resume=resume)
     scores = "".join(f", {key} {value:.4g}" for key, value in result["scores"].items())
-    typer.echo(f"{len(learned)} clicks, {steps} steps{scores}; weights in {result['final']}")
+    return f"{clicks} clicks, {pace['steps']} steps{scores}; weights in {result['final']}"
 
 
 @app.command("push")

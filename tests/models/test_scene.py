@@ -13,17 +13,12 @@ import torch
 from torch import Tensor
 
 import models.view
-from models.agreement import PlacedObject
-from models.chooser.choosing import choose
 from models.ids import Accepted, Proposal, SelectionConfig
-from models.judge.judging import judged
 from models.one_click.finder import EncodedImage, FoundObject
-from models.scene import PhotoScene, _identity
+from models.scene import PhotoScene
 from models.selector import Selector
 from models.view import PhotoView, SelectionModels, overlap_of_smaller
 from tests.helpers.networks import save_selector
-from tests.models.chooser.test_choosing import by_size
-from tests.models.judge.test_judging import by_similarity
 from toolkit.clicks import Click
 from toolkit.errors import InputError
 from toolkit.masks import mask_box
@@ -69,23 +64,6 @@ def test_segment_each_equals_one_by_one(scene: PhotoScene) -> None:
     together = scene.segment_each(CLICKS)
     assert all(same(one, scene.segment([click])) for one, click in zip(together, CLICKS, strict=True))
     assert scene.segment_each([]) == []
-
-
-@pytest.mark.parametrize("sign", [1, -1])
-def test_the_chooser_chooses(selector: Selector, scene: PhotoScene, sign: int) -> None:
-    models = replace(selector.models, chooser=by_size(sign))
-    choosing = PhotoScene(models, scene.views, (HEIGHT, WIDTH), scene.photo)
-    for click in CLICKS:
-        (items,) = choosing.proposals([click])
-        wanted, other = (choose(by_size(own), items) for own in (sign, -sign))
-        found = choosing.segment([click])
-        assert found is not None
-        assert wanted is not None
-        assert other is not None
-        np.testing.assert_array_equal(found.mask, wanted.found.mask(HEIGHT, WIDTH, wanted.scale))
-        assert (found.mask != other.found.mask(HEIGHT, WIDTH, other.scale)).any()
-        assert same(choosing.segment_each([click])[0], found)
-        assert same(choosing.select_similar(click)[0], replace(found, group=0))
 
 
 def test_several_clicks_on_one_object(scene: PhotoScene) -> None:
@@ -183,39 +161,6 @@ def test_a_configuration_of_its_own(scene: PhotoScene, monkeypatch: pytest.Monke
     scene.select_similar(CLICKS[0])
     assert set(asked) == {(5, 0.05)}  # the selector's own
     assert len(scene.select_similar(CLICKS[0], config=SelectionConfig(confidence=1.1))) == 1
-
-
-def test_the_judge_says_what_is_kept(selector: Selector, scene: PhotoScene) -> None:
-    everything = scene.selection(CLICKS[0])
-    assert everything is not None
-    similarities = sorted(candidate.similarity for candidate in everything.candidates[1:])
-    threshold = similarities[len(similarities) // 2]
-    models = replace(selector.models, judge=by_similarity(threshold - 1e-3))
-    judging = PhotoScene(models, scene.views, (HEIGHT, WIDTH), scene.photo)
-    scores = judged(models.judge, everything)
-    assert sum(score is not None for score in scores) > 1
-    kept = judging.select_similar(CLICKS[0])
-    expected = [
-        (candidate.click, score)
-        for candidate, score in zip(everything.candidates, scores, strict=True)
-        if score is not None and candidate.shown.found.mask(HEIGHT, WIDTH, candidate.shown.scale).any()
-    ]
-    assert [instance.click for instance in kept] == [click for click, _ in expected]
-    assert [instance.score for instance in kept] == pytest.approx([score for _, score in expected])
-    np.testing.assert_array_equal(kept[0].mask, scene.select_similar(CLICKS[0])[0].mask)
-    for off in ({"judge": False}, {"verify": False}):
-        config = replace(selector.models.config, **off)
-        unjudged = judging.select_similar(CLICKS[0], config=config)
-        plain = scene.select_similar(CLICKS[0], config=config)
-        assert len(unjudged) == len(plain) > 1
-        assert all(same(one, other) for one, other in zip(unjudged, plain, strict=True))
-
-
-def test_what_is_known_of_an_object_is_not_another_s() -> None:
-    one, other = (PlacedObject(found(np.full((2, 2), value)), 1.0) for value in (1.0, 2.0))
-    assert _identity(one) == _identity(replace(one, found=replace(one.found)))
-    assert _identity(one) != _identity(other)
-    assert _identity(one) != _identity(replace(one, scale=2.0))
 
 
 def test_nothing_similar_holds_a_negative_click(scene: PhotoScene) -> None:
