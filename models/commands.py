@@ -141,14 +141,17 @@ def choices(
         str | None, typer.Option("--system", help="Folder of weights; bundled by default.")
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="So many photos, drawn with --seed.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the drawing.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the drawing and the clicks.")] = 0,
+    jitter: Annotated[
+        float, typer.Option(min=0.0, help="Spread of clicks around the centre, at most; of the radius.")
+    ] = 0.0,
 ) -> None:
     """Click every object of a split and keep what is proposed beside the object: the chooser's lessons."""
     from models.chooser.collecting import collect
     from models.selector import Selector
     from toolkit.split import read_split
 
-    photos = collect(read_split(split), Selector.load(source), out, limit, seed)
+    photos = collect(read_split(split), Selector.load(source), out, limit, seed, jitter)
     typer.echo(f"{out}: choices of {photos} photos")
 
 

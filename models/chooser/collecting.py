@@ -8,14 +8,21 @@ import numpy as np
 
 from models.chooser.lessons import Lesson, lesson_of, write_lessons
 from models.selector import Selector
-from toolkit.clicks import center_click
 from toolkit.data.progress import track
 from toolkit.errors import InputError
+from toolkit.evaluation.clicking import object_click
 from toolkit.split import ImageRecord, Split
 
 
-def collect(split: Split, selector: Selector, out: Path, limit: int | None = None, seed: int = 0) -> int:
-    """Click the middle of every object of some photos, and write a file for each photo.
+def collect(
+    split: Split,
+    selector: Selector,
+    out: Path,
+    limit: int | None = None,
+    seed: int = 0,
+    jitter: float = 0.0,
+) -> int:
+    """Click every object of some photos, and write a file for each photo.
 
     Photos that have a file already are left out, so a stopped run goes on.
 
@@ -24,7 +31,8 @@ def collect(split: Split, selector: Selector, out: Path, limit: int | None = Non
         selector: Whose views and crops propose.
         out: Folder of the files, ``ID.npz``.
         limit: Photos, drawn at random; all by default.
-        seed: Of that.
+        seed: Of that, and of the clicks.
+        jitter: See :func:`lessons_of`.
 
     Returns:
         How many photos have a file now.
@@ -41,14 +49,27 @@ def collect(split: Split, selector: Selector, out: Path, limit: int | None = Non
         record = records[index]
         path = out / f"{record.id}.npz"
         if not path.exists():
-            write_lessons(path, lessons_of(split, record, selector))
+            write_lessons(path, lessons_of(split, record, selector, jitter, seed))
     return len(order)
 
 
-def lessons_of(split: Split, record: ImageRecord, selector: Selector) -> list[Lesson]:
-    """The lessons of one photo: a click in the middle of each object for which anything is proposed."""
+def lessons_of(
+    split: Split, record: ImageRecord, selector: Selector, jitter: float = 0.0, seed: int = 0
+) -> list[Lesson]:
+    """The lessons of one photo: a click on each object for which anything is proposed.
+
+    Args:
+        split: Of the photo.
+        record: The photo.
+        selector: Whose views and crops propose.
+        jitter: How far from the middle clicks may lie: each has a spread of its own from 0 to so much of the
+            object's radius (see :class:`toolkit.evaluation.clicking.Aim`), as some people aim better than
+            others.
+        seed: Of that.
+    """
+    rng = np.random.default_rng([seed, record.id])
     annotations = [a for a in split.annotations_of(record.id) if not a.iscrowd]
     masks = [m for a in annotations if (m := a.mask(record.height, record.width)).any()]
     scene = selector.encode(split.open_image(record))
-    proposed = scene.proposals([center_click(mask) for mask in masks])
+    proposed = scene.proposals([object_click(mask, rng.uniform(0, jitter), rng) for mask in masks])
     return [lesson_of(items, mask) for items, mask in zip(proposed, masks, strict=True) if items]
