@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.chooser.collecting import collect
+from models.chooser.collecting import collect, lessons_of
 from models.chooser.lessons import lesson_of, read_lessons
 from models.selector import Selector
 from tests.helpers.networks import save_selector
@@ -42,6 +42,21 @@ def test_collected_lessons(selector: Selector, tmp_path: Path) -> None:
         np.testing.assert_allclose(arrays["features"], expected.features, rtol=1e-4, atol=1e-5)
         assert np.array_equal(arrays["truth"], [expected.truth])
         assert arrays["counts"].tolist() == [len(expected.beyond)]
+
+
+def test_inexact_clicks(selector: Selector, tmp_path: Path) -> None:
+    photo = [object_of(box_mask(20, 20, 60, 60, (96, 96)))]
+    write_objects(tmp_path / "split", [photo])
+    split = read_split(tmp_path / "split")
+    lessons = [
+        lessons_of(split, split.images[0], selector, jitter, seed)
+        for jitter, seed in ((0.0, 0), (0.0, 1), (0.6, 0), (0.6, 0), (0.6, 1))
+    ]
+    features = [[lesson.features.tolist() for lesson in own] for own in lessons]
+    assert features[0] == features[1]  # in the middle
+    assert features[2] == features[3] != features[0]
+    assert features[4] != features[2]
+    assert all(one.truth.max() == 255 for own in lessons for one in own)
 
 
 def test_a_stopped_run_goes_on(selector: Selector, tmp_path: Path) -> None:
