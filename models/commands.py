@@ -266,7 +266,7 @@ def export(
         str | None,
         typer.Argument(
             metavar="[NAME_OR_FOLDER]",
-            help="one-click, pvm, refiner, a set or a network's folder; the bundled set by default.",
+            help="one-click, pvm, a set or a network's folder; the bundled set by default.",
         ),
     ] = None,
     measure: Annotated[

@@ -12,7 +12,7 @@ FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
 EXPECTED = {
     "one_click_tour": (
         ["siblings are sought in", "round 1", "select_similar gives what our own loop gave"],
-        7,
+        6,
     ),
     "retrain": (["12 photos, 60 cones to learn from; 4 photos held back", "step 16: "], 2),
     "synthesis_tour": (["coins are whole enough", "same six places"], 6),

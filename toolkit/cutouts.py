@@ -77,11 +77,15 @@ def bleed(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     Returns:
         uint8 [h, w, 3], a new array.
     """
-    outside = np.where(mask, 0, 1).astype(np.uint8)
+    outside = np.ascontiguousarray(~mask).view(np.uint8)
     _, labels = cv2.distanceTransformWithLabels(outside, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
-    colours = np.zeros((int(labels.max()) + 1, 3), np.uint8)
-    colours[labels[mask]] = image[mask]
-    return colours[labels]
+    # A pixel's colour as one number: looking numbers up is many times as fast as looking triples up.
+    packed = cv2.cvtColor(image, cv2.COLOR_RGB2RGBA).view(np.uint32)[..., 0]
+    own = np.flatnonzero(mask)
+    colours = np.zeros(len(own) + 1, np.uint32)  # each pixel inside has a label, from 1
+    colours[labels.ravel()[own]] = packed.ravel()[own]
+    nearest = colours.take(np.asarray(labels, np.intp)).view(np.uint8).reshape(*mask.shape, 4)
+    return cv2.cvtColor(nearest, cv2.COLOR_RGBA2RGB)
 
 
 def cut_out(image: np.ndarray, mask: np.ndarray, feather: float = 1.0, margin: int = 2) -> Cutout:

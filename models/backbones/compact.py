@@ -51,7 +51,7 @@ class CompactBackbone(EarlyFusionBackbone):
     """
 
     def __init__(
-        self, stem: int = 24, widths: Sequence[int] = (48, 96, 192, 256), depths: Sequence[int] = (2, 2, 3, 2)
+        self, stem: int = 24, widths: Sequence[int] = (48, 96, 256, 320), depths: Sequence[int] = (2, 2, 4, 2)
     ):
         super().__init__()
         self.stem = nn.Sequential(

@@ -7,6 +7,17 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
+from toolkit.blending import PlacedMask
+
+# By counter-clockwise quarter turns.
+TURNS = {1: cv2.ROTATE_90_COUNTERCLOCKWISE, 2: cv2.ROTATE_180, 3: cv2.ROTATE_90_CLOCKWISE}
+
+
+def box_of(mask: np.ndarray) -> tuple[int, int, int, int]:
+    """Left, top, width and height of a mask (bool ``[H, W]``); of an empty one, zeros."""
+    x, y, width, height = cv2.boundingRect(np.ascontiguousarray(mask).view(np.uint8))
+    return x, y, width, height
+
 
 @dataclass
 class CanvasObject:
@@ -31,7 +42,7 @@ class CanvasObject:
     @property
     def visible(self) -> float:
         """Fraction of the object that is still to be seen."""
-        return float(self.mask.sum()) / max(self.whole, 1.0)
+        return np.count_nonzero(self.mask) / max(self.whole, 1.0)
 
 
 @dataclass
@@ -44,21 +55,25 @@ class Canvas:
     def occlude(self, mask: np.ndarray, top: int, left: int) -> None:
         """Take a pasted patch's mask (bool ``[h, w]``) away from every object."""
         rows, columns = slice(top, top + mask.shape[0]), slice(left, left + mask.shape[1])
+        free = ~mask
         for item in self.objects:
-            item.mask[rows, columns] &= ~mask
+            item.mask[rows, columns] &= free
 
     def flip(self, horizontal: bool) -> None:
         """Mirror pixels and masks."""
         axis = 1 if horizontal else 0
-        self.image = np.flip(self.image, axis)
+        self.image = cv2.flip(self.image, axis)
         for item in self.objects:
-            item.mask = np.flip(item.mask, axis)
+            item.mask = cv2.flip(item.mask.view(np.uint8), axis).view(bool)
 
     def rotate(self, quarters: int) -> None:
         """Turn a square canvas by quarter turns."""
-        self.image = np.rot90(self.image, quarters)
+        if quarters % 4 == 0:
+            return
+        turn = TURNS[quarters % 4]  # copies, because a turned view makes all that follows slow
+        self.image = cv2.rotate(self.image, turn)
         for item in self.objects:
-            item.mask = np.rot90(item.mask, quarters)
+            item.mask = cv2.rotate(item.mask.view(np.uint8), turn).view(bool)
 
 
 @dataclass(frozen=True)
@@ -91,6 +106,13 @@ class Window:
             slice(max(column1, -self.size), column2),
         )
 
+    def cover(self, height: int, width: int) -> tuple[np.ndarray, int, int]:
+        """The cells that a photo fills: a mask of them alone, and its top row and left column."""
+        _, _, rows, columns = self.placed(height, width)
+        top, left = max(rows.start, 0), max(columns.start, 0)
+        bottom, right = min(rows.stop, self.size), min(columns.stop, self.size)
+        return np.ones((max(bottom - top, 0), max(right - left, 0)), bool), top, left
+
 
 def place(source: np.ndarray, target: np.ndarray, window: Window) -> None:
     """Scale what a window shows of a photo (or of a 0/255 mask), and write it into the canvas array."""
@@ -112,7 +134,7 @@ def resize(array: np.ndarray, height: int, width: int) -> np.ndarray:
     """Resize pixels: area averages when shrinking, bilinear when growing."""
     shrinking = height < array.shape[0]
     return cv2.resize(
-        np.ascontiguousarray(array),
+        array,
         (width, height),
         interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR,
     )
@@ -120,6 +142,91 @@ def resize(array: np.ndarray, height: int, width: int) -> np.ndarray:
 
 def warp_mask(mask: np.ndarray, window: Window) -> np.ndarray:
     """A photo's mask (bool) as the window shows it, bool ``[size, size]``."""
-    target = np.zeros((window.size, window.size), np.uint8)
-    place(mask.astype(np.uint8) * 255, target, window)
-    return target > 127
+    height, width = mask.shape
+    return warp_part(PlacedMask(0, 0, mask), height, width, window)
+
+
+def warp_part(part: PlacedMask, height: int, width: int, window: Window) -> np.ndarray:
+    """The mask of a photo of ``height`` rows and ``width`` columns as the window shows it.
+
+    It is where :func:`place` puts the photo's pixels, but only what lies around the object is looked at.
+
+    Args:
+        part: All that is set lies in it; the smaller it is, the faster.
+        height: Of the photo.
+        width: Of the photo.
+        window: What is shown.
+
+    Returns:
+        bool ``[size, size]``.
+    """
+    seen = np.zeros((window.size, window.size), bool)
+    rows, columns, to_rows, to_columns = window.placed(height, width)
+    left, top, right, bottom = part.box
+    top, bottom = max(top, rows.start), min(bottom, rows.stop)
+    left, right = max(left, columns.start), min(right, columns.stop)
+    if top >= bottom or left >= right:
+        return seen
+    vertical = _span(top - rows.start, bottom - top, rows.stop - rows.start, to_rows, window.size)
+    horizontal = _span(
+        left - columns.start, right - left, columns.stop - columns.start, to_columns, window.size
+    )
+    if not (vertical.cells and horizontal.cells):
+        return seen
+    near: np.ndarray = np.zeros((_length(vertical.source), _length(horizontal.source)), np.uint8)
+    y, x = top - rows.start - vertical.source.start, left - columns.start - horizontal.source.start
+    shown = part.mask[top - part.top : bottom - part.top, left - part.left : right - part.left]
+    np.multiply(shown, np.uint8(255), out=near[y : y + bottom - top, x : x + right - left])
+    kernel = (horizontal.kernel, vertical.kernel)
+    if kernel != (1, 1):
+        near = cv2.blur(near, kernel, borderType=cv2.BORDER_REPLICATE)
+    matrix = np.array([[horizontal.step, 0.0, horizontal.offset], [0.0, vertical.step, vertical.offset]])
+    warped = cv2.warpAffine(
+        near,
+        matrix,
+        (horizontal.cells, vertical.cells),
+        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    seen[vertical.target, horizontal.target] = warped > 127
+    return seen
+
+
+def _length(part: slice) -> int:
+    return int(part.stop - part.start)
+
+
+@dataclass(frozen=True)
+class _Span:
+    """One axis of a warp: which canvas cells are filled, and where each of them reads.
+
+    Attributes:
+        source: Pixels of the photo's part that are read.
+        target: Cells of the canvas.
+        kernel: Pixels averaged for a cell.
+        step: Pixels from one cell to the next.
+        offset: Pixel, counted from the source's first, that the first cell reads.
+    """
+
+    source: slice
+    target: slice
+    kernel: int
+    step: float
+    offset: float
+
+    @property
+    def cells(self) -> int:
+        return _length(self.target)
+
+
+def _span(start: int, length: int, pixels: int, to: slice, size: int) -> _Span:
+    """The axis of an object that begins at pixel ``start`` of a part that is scaled into the cells ``to``."""
+    step = pixels / max(to.stop - to.start, 1)
+    kernel = max(round(step), 1)
+    first = max(to.start + int(np.floor(start / step)) - 1, to.start, 0) if pixels else 0
+    last = min(to.start + int(np.ceil((start + length) / step)) + 1, to.stop, size) if pixels else 0
+    margin = kernel + int(np.ceil(step)) + 1
+    source = slice(max(start - margin, 0), min(start + length + margin, pixels))
+    # an average of an even number of pixels lies half a pixel before the one that holds it
+    offset = (first - to.start + 0.5) * step - 0.5 + 0.5 * (kernel % 2 == 0) - source.start
+    return _Span(source, slice(first, max(last, first)), kernel, step, offset)

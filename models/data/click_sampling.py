@@ -5,6 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from models.data.canvas import box_of
+
 LEAST_DEPTH = 0.3  # of the largest distance to the boundary
 
 
@@ -17,9 +19,8 @@ def interior_distance(mask: np.ndarray) -> tuple[np.ndarray, int, int]:
     Returns:
         float32 distances of the box, and the box's top row and left column.
     """
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    top, left = int(rows[0]), int(columns[0])
-    box = np.pad(mask[top : rows[-1] + 1, left : columns[-1] + 1].astype(np.uint8), 1)
+    left, top, width, height = box_of(mask)
+    box = np.pad(mask[top : top + height, left : left + width].astype(np.uint8), 1)
     return cv2.distanceTransform(box, cv2.DIST_L2, 3)[1:-1, 1:-1], top, left
 
 

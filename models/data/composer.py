@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.data.canvas import Canvas, CanvasObject, Window, place, warp_mask
+from models.data.canvas import Canvas, CanvasObject, Window, place, warp_part
 from models.data.paste import paste_group
 from models.data.photometric import jitter_colours
 from models.data.pool import PhotoObject, PhotoPool
@@ -106,8 +106,7 @@ class Composer:
         """Put the part of a photo that the window shows onto the canvas, with its objects."""
         record = self.pool.records[index]
         place(self.pool.image(index), canvas.image, window)
-        cover = warp_mask(np.ones((record.height, record.width), bool), window)
-        canvas.occlude(cover, 0, 0)
+        canvas.occlude(*window.cover(record.height, record.width))
         canvas.objects.extend(self._visible_objects(index, window, rng))
 
     def _window(
@@ -142,10 +141,10 @@ class Composer:
             found = [found[i] for i in sorted(chosen)]
         objects = []
         for item in found:
-            mask = self.pool.mask(index, item)
-            seen = warp_mask(mask, window)
+            part = self.pool.part(index, item)
+            seen = warp_part(part, record.height, record.width, window)
             if seen.any():
-                whole = float(mask.sum()) * window.scale**2
+                whole = part.area * window.scale**2
                 kind = item.annotation.category_id
                 objects.append(
                     CanvasObject(seen, item.group, whole, kind, index, complete and item.group >= 0)

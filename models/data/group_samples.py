@@ -58,6 +58,7 @@ class GroupSample:
         target: Index of the object that is clicked; None when there is none.
         siblings: uint8 ``[S / 4, S / 4]``, 0–255: all of the target's group, with what is too small or too
             hidden to be clicked; None when there is no target.
+        predicted: Whether what is learned from are the frozen network's masks; the true ones otherwise.
     """
 
     image: np.ndarray
@@ -65,6 +66,7 @@ class GroupSample:
     elsewhere: list[tuple[float, float]]
     target: int | None
     siblings: np.ndarray | None = None
+    predicted: bool = True
 
 
 @dataclass(frozen=True)

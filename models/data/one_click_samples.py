@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.data.canvas import Canvas, CanvasObject
+from models.data.canvas import Canvas, CanvasObject, box_of
 from models.data.click_sampling import sample_clicks
 from models.one_click.criterion import Targets
 from models.one_click.model import click_maps_of
@@ -44,25 +44,37 @@ class OneClickBatch:
         image: uint8 ``[B, 3, S, S]``.
         click_maps: Of the four levels, ``[K · B, 1, S / stride, S / stride]``: the first sets of all
             pictures, then the second ones.
-        targets: K · B, in the same order.
+        objects: The clicked objects of all sets, one set's after the other's.
+        counts: How many of them belong to each of the K · B sets.
     """
 
     image: Tensor
     click_maps: list[Tensor]
-    targets: list[Targets]
+    objects: Targets
+    counts: list[int]
+
+    @property
+    def targets(self) -> list[Targets]:
+        """Of each set."""
+        o = self.objects
+        parts = (part.split(self.counts) for part in (o.boxes, o.centers, o.masks))
+        return [Targets(*each) for each in zip(*parts, strict=True)]
 
     def to(self, device: torch.device, non_blocking: bool = False) -> OneClickBatch:
         """The same on another device."""
         return OneClickBatch(
             self.image.to(device, non_blocking=non_blocking),
             [maps.to(device, non_blocking=non_blocking) for maps in self.click_maps],
-            [target.to(device) for target in self.targets],
+            self.objects.to(device),
+            self.counts,
         )
 
 
 def clickable(canvas: Canvas, smallest_area: int = 16, visibility: float = 0.3) -> list[CanvasObject]:
     """Objects with enough left to see."""
-    return [o for o in canvas.objects if o.mask.sum() >= smallest_area and o.visible >= visibility]
+    return [
+        o for o in canvas.objects if np.count_nonzero(o.mask) >= smallest_area and o.visible >= visibility
+    ]
 
 
 def make_samples(
@@ -106,9 +118,10 @@ def _sample(
     """What is to be found, with its clicks; without them where the probability is None."""
     boxes, centers, masks, clicks = [], [], [], []
     for item in chosen:
-        ys, xs = item.mask.nonzero()
-        boxes.append((xs.min(), ys.min(), xs.max() + 1, ys.max() + 1))
-        centers.append((xs.mean() + 0.5, ys.mean() + 0.5))
+        x, y, width, height = box_of(item.mask)
+        ys, xs = item.mask[y : y + height, x : x + width].nonzero()
+        boxes.append((x, y, x + width, y + height))
+        centers.append((x + xs.mean() + 0.5, y + ys.mean() + 0.5))
         masks.append(item.mask[stride // 2 :: stride, stride // 2 :: stride])
         if single_probability is not None:
             clicks.extend(sample_clicks(item.mask, rng, single_probability))
@@ -138,8 +151,10 @@ def collate(samples: Sequence[Sequence[OneClickSample]]) -> OneClickBatch:
     return OneClickBatch(
         image=torch.from_numpy(np.stack([of_picture[0].image for of_picture in samples])),
         click_maps=click_maps_of([s.clicks for s in by_set], side, side),
-        targets=[
-            Targets(torch.from_numpy(s.boxes), torch.from_numpy(s.centers), torch.from_numpy(s.masks))
-            for s in by_set
-        ],
+        objects=Targets(
+            torch.from_numpy(np.concatenate([s.boxes for s in by_set])),
+            torch.from_numpy(np.concatenate([s.centers for s in by_set])),
+            torch.from_numpy(np.concatenate([s.masks for s in by_set])),
+        ),
+        counts=[len(s.boxes) for s in by_set],
     )

@@ -55,14 +55,16 @@ def cut_donors(pool: PhotoPool, rng: np.random.Generator, size: float, most: int
     cutouts = []
     photo = None
     for member in members:
-        mask = pool.mask(index, member) if member.size >= SMALLEST_DONOR else np.zeros((0, 0), bool)
-        if not mask.any():
+        part = pool.part(index, member) if member.size >= SMALLEST_DONOR else None
+        if part is None or part.area == 0:
             if member is item:
                 return None
             continue
         photo = pool.image(index) if photo is None else photo
         wanted = float(np.clip(size * member.size / item.size, size / 2, size * 2))
-        scaled = transform(cut_out(photo, mask), scale=min(wanted / member.size, LARGEST_ENLARGEMENT))
+        scaled = transform(
+            cut_out(photo[part.window], part.mask), scale=min(wanted / member.size, LARGEST_ENLARGEMENT)
+        )
         if scaled is not None:
             cutouts.append(scaled)
     return Donors(cutouts, item.annotation.category_id, index) if cutouts else None

@@ -55,7 +55,7 @@ def exportable(source: str | None) -> list[Graph]:
         root = BUNDLED / str(source)
     if not root.is_dir():
         raise InputError(
-            f"model '{source}': no such folder or bundled network; expected one-click, pvm or refiner"
+            f"model '{source}': no such folder or bundled network; expected one-click, pvm, or a folder"
         )
     if (root / "config.json").is_file():
         folders = {_model_type(root / "config.json"): root}

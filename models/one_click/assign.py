@@ -36,8 +36,8 @@ def level_locations(
 
 
 def level_of_boxes(boxes: Tensor) -> Tensor:
-    """Level (0–3) of boxes ``[N, 4]`` (x1, y1, x2, y2) by their larger side."""
-    side = torch.maximum(boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1])
+    """Level (0–3) of boxes ``[..., 4]`` (x1, y1, x2, y2) by their larger side."""
+    side = torch.maximum(boxes[..., 2] - boxes[..., 0], boxes[..., 3] - boxes[..., 1])
     limits = torch.tensor(LEVEL_LIMITS, device=boxes.device, dtype=boxes.dtype)
     return torch.bucketize(side, limits)
 
@@ -49,22 +49,24 @@ def assign_locations(boxes: Tensor, centers: Tensor, points: Tensor, levels: Ten
     centre of mass in both directions. Between several objects the one with the smaller box wins.
 
     Args:
-        boxes: ``[N, 4]`` pixels.
-        centers: ``[N, 2]`` centres of mass, pixels.
+        boxes: ``[..., N, 4]`` pixels.
+        centers: ``[..., N, 2]`` centres of mass, pixels.
         points: ``[L, 2]``, from :func:`level_locations`.
         levels: ``[L]``.
 
     Returns:
-        ``[L]`` long.
+        ``[..., L]`` long.
     """
-    if len(boxes) == 0:
-        return torch.full((len(points),), -1, dtype=torch.long, device=points.device)
+    if boxes.shape[-2] == 0:
+        return torch.full((*boxes.shape[:-2], len(points)), -1, dtype=torch.long, device=points.device)
     strides = torch.tensor(STRIDES, device=points.device, dtype=points.dtype)[levels]  # [L]
-    near = (points[:, None] - centers[None]).abs().amax(2) < CENTER_RADIUS * strides[:, None]  # [L, N]
-    distances = torch.cat([points[:, None] - boxes[None, :, :2], boxes[None, :, 2:] - points[:, None]], 2)
-    inside = distances.amin(2) > 0  # [L, N]
-    on_level = level_of_boxes(boxes)[None] == levels[:, None]
-    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    cost = torch.where(near & inside & on_level, areas[None], torch.inf)  # [L, N]
-    best, index = cost.min(1)
+    x, y = points[:, :1], points[:, 1:]  # [L, 1]
+    left, top, right, bottom = boxes[..., None, :, :].unbind(-1)  # [..., 1, N]
+    center_x, center_y = centers[..., None, :, :].unbind(-1)
+    radius = CENTER_RADIUS * strides[:, None]
+    taken = ((x - center_x).abs() < radius) & ((y - center_y).abs() < radius)  # [..., L, N]
+    taken &= (x > left) & (x < right) & (y > top) & (y < bottom)
+    taken &= level_of_boxes(boxes)[..., None, :] == levels[:, None]
+    cost = torch.where(taken, (right - left) * (bottom - top), torch.inf)  # [..., L, N]
+    best, index = cost.min(-1)
     return torch.where(best.isinf(), -1, index)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from models.losses import centerness_of, dice_loss, giou_loss, sigmoid_focal_loss
 from models.one_click.assign import assign_locations, level_locations
@@ -70,22 +71,49 @@ def flatten_levels(output: OneClickOutput) -> tuple[Tensor, Tensor, Tensor]:
     return logits, torch.cat(distances, 1), centerness
 
 
-def limit_per_object(objects: Tensor, per_object: int, total: int) -> Tensor:
-    """Indices of at most ``per_object`` random positives of each object, ``total`` in all.
+def at_most(groups: Tensor, most: int) -> Tensor:
+    """Indices of at most ``most`` random members of each group.
 
     Args:
-        objects: long ``[P]``, the object of each positive location.
-        per_object: At most so many of each.
-        total: At most so many altogether.
+        groups: long ``[P]``, the group of each member.
+        most: At most so many of each.
     """
-    order = torch.randperm(len(objects), device=objects.device)
-    shuffled = objects[order]
+    order = torch.randperm(len(groups), device=groups.device)
+    shuffled = groups[order]
     stable = torch.argsort(shuffled, stable=True)
     grouped = shuffled[stable]
-    starts = torch.searchsorted(grouped, grouped)  # first index of each object's run
-    rank = torch.arange(len(grouped), device=objects.device) - starts
-    kept = order[stable[rank < per_object]]
-    return kept[torch.randperm(len(kept), device=kept.device)[:total]]
+    starts = torch.searchsorted(grouped, grouped)  # first index of each group's run
+    rank = torch.arange(len(grouped), device=groups.device) - starts
+    return order[stable[rank < most]]
+
+
+@dataclass(frozen=True)
+class Positives:
+    """Locations of a batch that learn an object, long ``[P]`` each.
+
+    Attributes:
+        image: Picture in the batch.
+        place: Index into the list of all levels' locations.
+        object: Index into the objects of all pictures, one picture's after the other's.
+    """
+
+    image: Tensor
+    place: Tensor
+    object: Tensor
+
+    def chosen(self, index: Tensor) -> Positives:
+        """Some of them."""
+        return Positives(self.image[index], self.place[index], self.object[index])
+
+
+def assign_pictures(targets: list[Targets], points: Tensor, levels: Tensor) -> Tensor:
+    """What :func:`assign_locations` gives each picture, numbered through: long ``[B, L]``, −1 for none."""
+    # boxes without a size take no location
+    boxes = pad_sequence([t.boxes for t in targets], batch_first=True)  # [B, N, 4]
+    centers = pad_sequence([t.centers for t in targets], batch_first=True)
+    assigned = assign_locations(boxes, centers, points, levels)
+    counts = torch.tensor([0, *(len(t.boxes) for t in targets[:-1])], device=points.device)
+    return torch.where(assigned >= 0, assigned + counts.cumsum(0)[:, None], -1)
 
 
 class OneClickCriterion:
@@ -105,26 +133,23 @@ class OneClickCriterion:
         device = logits.device
         shapes = [(level.logits.shape[-2], level.logits.shape[-1]) for level in output.levels]
         points, levels = level_locations(shapes, device)
-        assigned = torch.stack(
-            [assign_locations(t.boxes, t.centers, points, levels) for t in targets]
-        )  # [B, L]
+        assigned = assign_pictures(targets, points, levels)  # [B, L]
         positive = assigned >= 0
         count = positive.sum().clamp(min=1)
         losses = {"class": sigmoid_focal_loss(logits, positive.float()) / count}
 
         image, place = positive.nonzero(as_tuple=True)  # [P] each
-        wanted = torch.cat(
-            [
-                _distances_to(points[place[image == index]], target.boxes[assigned[index][positive[index]]])
-                for index, target in enumerate(targets)
-            ]
-        )  # [P, 4]
+        found = Positives(image, place, assigned[image, place])
+        wanted = _distances_to(points[place], torch.cat([t.boxes for t in targets])[found.object])  # [P, 4]
         wanted_centerness = centerness_of(wanted)
-        overlap = giou_loss(distances[positive], wanted)
+        overlap = giou_loss(distances[image, place], wanted)
         losses["box"] = (overlap * wanted_centerness).sum() / wanted_centerness.sum().clamp(min=1e-6)
-        binary = F.binary_cross_entropy_with_logits(centerness[positive], wanted_centerness, reduction="sum")
+        binary = F.binary_cross_entropy_with_logits(
+            centerness[image, place], wanted_centerness, reduction="sum"
+        )
         losses["centerness"] = binary / count
-        losses["mask"] = self._mask_loss(model, output, targets, assigned, points, levels)
+        sizes = torch.tensor(SIZES_OF_INTEREST, device=device)[levels]  # [L]
+        losses["mask"] = self._mask_loss(model, output, targets, found, points, sizes)
         c = self.config
         losses["total"] = (
             c.class_weight * losses["class"]
@@ -139,40 +164,29 @@ class OneClickCriterion:
         model: OneClickModel,
         output: OneClickOutput,
         targets: list[Targets],
-        assigned: Tensor,
+        found: Positives,
         points: Tensor,
-        levels: Tensor,
+        sizes: Tensor,
     ) -> Tensor:
         limit = self.config.masks_per_image
         if self.config.masks_in_all is not None:
             limit = min(limit, max(self.config.masks_in_all // len(targets), 1))
-        kept = []  # (location, object) of the masks to train, for each image
-        for index in range(len(targets)):
-            places = (assigned[index] >= 0).nonzero(as_tuple=True)[0]
-            objects = assigned[index][places]
-            chosen = limit_per_object(objects, self.config.masks_per_object, limit)
-            kept.append((places[chosen], objects[chosen]))
-        kernels = gather_kernels(model, output, [places for places, _ in kept])
-        per_mask = []
-        sizes = torch.tensor(SIZES_OF_INTEREST, device=points.device)
-        start = 0
-        for index, (places, objects) in enumerate(kept):
-            if len(places) == 0:
-                continue
-            own = kernels[start : start + len(places)].float()
-            start += len(places)
-            features = output.mask_features[index].float()
-            truth = targets[index].masks[objects].float()
-            place = (points[places], sizes[levels[places]])
-            with torch.autocast(features.device.type, enabled=False):
-                per_mask.append(_losses_of_paths(features, own, place, truth, model.heads.static_kernels))
-        return torch.cat(per_mask).mean() if per_mask else output.mask_features.sum() * 0
+        kept = found.chosen(at_most(found.object, self.config.masks_per_object))
+        kept = kept.chosen(at_most(kept.image, limit))
+        if len(kept.image) == 0:
+            return output.mask_features.sum() * 0
+        kernels = gather_kernels(model, output, kept.image, kept.place).float()
+        features = output.mask_features[kept.image].float()  # [M, 8, H / 4, W / 4]
+        truth = torch.cat([t.masks for t in targets])[kept.object].float()
+        place = (points[kept.place], sizes[kept.place])
+        with torch.autocast(features.device.type, enabled=False):
+            return _losses_of_paths(features, kernels, place, truth, model.heads.static_kernels).mean()
 
 
 def _losses_of_paths(
     features: Tensor, kernels: Tensor, place: tuple[Tensor, Tensor], truth: Tensor, static: Tensor | None
 ) -> Tensor:
-    """Dice losses ``[N]`` of one image's masks; with a kernel bank, the weighted sum over its paths."""
+    """Dice losses ``[N]`` of masks; with a kernel bank, the weighted sum over its paths."""
     if static is None:
         return _dice(dynamic_masks(features, kernels, *place), truth)
     total = kernels.new_zeros(len(kernels))
@@ -195,8 +209,8 @@ def _distances_to(points: Tensor, boxes: Tensor) -> Tensor:
     return torch.cat([points - boxes[:, :2], boxes[:, 2:] - points], 1)
 
 
-def gather_kernels(model: OneClickModel, output: OneClickOutput, places: list[Tensor]) -> Tensor:
-    """Mask kernels ``[N, 169]`` of chosen locations, image after image.
+def gather_kernels(model: OneClickModel, output: OneClickOutput, image: Tensor, place: Tensor) -> Tensor:
+    """Mask kernels ``[N, 169]`` of chosen locations.
 
     With BatchNorm the kernel head runs on small patches around those locations only; with GroupNorm, whose
     statistics need the whole map, it runs densely.
@@ -204,37 +218,27 @@ def gather_kernels(model: OneClickModel, output: OneClickOutput, places: list[Te
     Args:
         model: The network.
         output: Its full pass.
-        places: For each image, long indices into the list of all levels' locations.
+        image: long ``[N]``, which image of the batch.
+        place: long ``[N]``, index into the list of all levels' locations.
     """
     heads = model.heads
-    sizes = [level.logits.shape[-2] * level.logits.shape[-1] for level in output.levels]
-    starts = [sum(sizes[:level]) for level in range(len(sizes))]
     results, order = [], []
-    offset = 0
-    slots = []
-    for own in places:
-        slots.append(torch.arange(offset, offset + len(own), device=own.device))
-        offset += len(own)
-    for level, (start, size) in enumerate(zip(starts, sizes, strict=True)):
-        features = heads.with_coordinates(output.levels[level].features)
-        width = features.shape[-1]
-        images, rows, columns, slot = [], [], [], []
-        for index, own in enumerate(places):
-            here = (own >= start) & (own < start + size)
-            cells = own[here] - start
-            images.append(torch.full_like(cells, index))
-            rows.append(cells // width)
-            columns.append(cells % width)
-            slot.append(slots[index][here])
-        image, row, column = torch.cat(images), torch.cat(rows), torch.cat(columns)
-        if len(image) == 0:
+    start = 0
+    for level in output.levels:
+        height, width = level.logits.shape[-2:]
+        here = ((place >= start) & (place < start + height * width)).nonzero(as_tuple=True)[0]
+        cells = place[here] - start
+        start += height * width
+        if len(here) == 0:
             continue
-        order.append(torch.cat(slot))
+        order.append(here)
+        features = heads.with_coordinates(level.features)
+        row, column = cells // width, cells % width
         if model.config.norm == "batch":
-            patches, inside = cut_patches(features, image, row, column, heads.kernel_reach)
+            patches, inside = cut_patches(features, image[here], row, column, heads.kernel_reach)
             results.append(heads.kernels_from_patches(patches, inside))
         else:
-            results.append(heads.dense_kernels(features)[image, :, row, column])
+            results.append(heads.dense_kernels(features)[image[here], :, row, column])
     if not results:
         return output.mask_features.new_zeros(0, heads.kernels.out_channels)
     return torch.cat(results)[torch.argsort(torch.cat(order))]

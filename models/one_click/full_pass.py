@@ -73,7 +73,7 @@ def candidates_of_pass(
     usable = (near.to(device) | (scores > SCORE_THRESHOLD)) & holds_any(boxes, wanted)
     places = usable.nonzero()[:, 0]
     places = places[nms(boxes[places], scores[places], NMS_IOU, limit)]
-    kernels = gather_kernels(model, output, [places]).float()
+    kernels = gather_kernels(model, output, torch.zeros_like(places), places).float()
     return Candidates(scores[places], boxes[places], points[places], levels[places], kernels)
 
 

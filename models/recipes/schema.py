@@ -49,6 +49,7 @@ class DataSettings(Strict):
         val: Split for the quick validation during training; None for none.
         val_images: Photos of ``val`` that the quick validation looks at, evenly spread.
         source_power: See :class:`models.data.pool.PhotoPool`.
+        kept_photos: Photos that each loader process keeps decoded; a megabyte each, or less.
         crops: Stages of the crop size.
         clicked_objects: Objects clicked per picture, at most.
         click_sets: How often 1C-DSN's heads see each encoded picture, each time with clicks on other objects.
@@ -60,6 +61,7 @@ class DataSettings(Strict):
     val: Path | None = None
     val_images: int = 60
     source_power: float = 0.7
+    kept_photos: int = Field(default=256, ge=0)
     crops: tuple[CropStage, ...] = (CropStage(size=320, until=1.0),)
     clicked_objects: int = 10
     click_sets: int = Field(default=1, ge=1)
@@ -161,11 +163,18 @@ class OneClickRecipe(Strict):
 
 
 class ProposalRecipe(Strict):
-    """Train CPN on a frozen 1C-DSN. ``model`` holds arguments of :class:`models.cpn.ProposalConfig`."""
+    """Train CPN on a frozen 1C-DSN. ``model`` holds arguments of :class:`models.cpn.ProposalConfig`.
+
+    Attributes:
+        one_click: Folder of the 1C-DSN; the bundled one by default.
+        true_masks: Part of the pictures whose exemplars show their true masks, and not those that the
+            1C-DSN predicts, which take longer, most of all on a GPU.
+    """
 
     task: Literal["cpn"]
     description: str = ""
     one_click: Path | None = None
+    true_masks: float = Field(default=0.0, ge=0, le=1)
     model: dict[str, Any] = Field(default_factory=dict)
     data: DataSettings = DataSettings()
     schedule: ScheduleSettings
@@ -182,6 +191,7 @@ class VerificationRecipe(Strict):
         objects: Objects per picture, at most; all their pairs are learned from.
         elsewhere: Points per picture beside all objects, whose masks stand for false proposals.
         false_proposals: CPN's surest clicks beside all siblings, per picture, at most; 0 needs no CPN.
+        true_masks: See :class:`ProposalRecipe`; such a picture has no false proposals.
     """
 
     task: Literal["pvm"]
@@ -195,6 +205,7 @@ class VerificationRecipe(Strict):
     objects: int = Field(12, ge=2)
     elsewhere: int = Field(default=2, ge=0)
     false_proposals: int = Field(default=4, ge=0)
+    true_masks: float = Field(default=0.0, ge=0, le=1)
     schedule: ScheduleSettings
 
 

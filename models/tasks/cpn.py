@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from models.cpn import ProposalConfig, ProposalModel
 from models.cpn.heatmap import heatmap_target
 from models.data.group_samples import GroupBatch, GroupSample, collate_groups, make_group_sample
 from models.losses import center_focal_loss
-from models.one_click.finder import EncodedImage
+from models.one_click.finder import EncodedImage, FoundObject
 from models.recipes.schema import ProposalRecipe
 from models.tasks.frozen import encode, load_frozen, mask_and_box, predicted
 from models.tasks.networks import as_network
@@ -41,7 +43,8 @@ class ProposalTask:
     def sample(self, index: int) -> GroupSample:
         """A picture with its groups."""
         canvas, rng = self.stream.picture(index)
-        return make_group_sample(canvas, rng, limit=40, elsewhere=0)
+        sample = make_group_sample(canvas, rng, limit=40, elsewhere=0)
+        return replace(sample, predicted=rng.random() >= self.recipe.true_masks)
 
     def collate(self, samples: list[GroupSample]) -> GroupBatch:
         """Stack samples."""
@@ -78,7 +81,9 @@ class ProposalTask:
         # from the sample itself, so that the number of exemplars depends on the sample's index only
         count = 1 + (int(target.click[0] * 7 + target.click[1] * 13) % MOST_EXEMPLARS)
         chosen = [target, *siblings[: count - 1]]
-        found = predicted(self.frozen, encoded, [o.click for o in chosen])
+        found: Sequence[FoundObject | None] = [None] * len(chosen)
+        if sample.predicted:
+            found = predicted(self.frozen, encoded, [o.click for o in chosen])
         pairs = [mask_and_box(f, o, encoded) for f, o in zip(found, chosen, strict=True)]
         usable = [pair for pair in pairs if pair is not None]
         if not usable:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from models.data.group_samples import (
     may_be_alike,
 )
 from models.losses import contrastive_loss
-from models.one_click.finder import EncodedImage
+from models.one_click.finder import EncodedImage, FoundObject
 from models.pvm import VerificationConfig, VerificationModel
 from models.pvm.model import ObjectInputs, pairwise_distance
 from models.recipes.schema import VerificationRecipe
@@ -75,7 +75,9 @@ class VerificationTask:
     def sample(self, index: int) -> GroupSample:
         """A picture with its groups, and points beside them where false proposals may arise."""
         canvas, rng = self.stream.picture(index)
-        return make_group_sample(canvas, rng, limit=self.recipe.objects, elsewhere=self.recipe.elsewhere)
+        limit, elsewhere = self.recipe.objects, self.recipe.elsewhere
+        sample = make_group_sample(canvas, rng, limit=limit, elsewhere=elsewhere)
+        return replace(sample, predicted=rng.random() >= self.recipe.true_masks)
 
     def collate(self, samples: list[GroupSample]) -> GroupBatch:
         """Stack samples."""
@@ -112,13 +114,17 @@ class VerificationTask:
         finds: list[Find] = []
         truths: list[GroupObject | None] = []
         exemplar: Find | None = None
-        found = predicted(self.frozen, encoded, [o.click for o in sample.objects])
+        found: Sequence[FoundObject | None] = [None] * len(sample.objects)
+        if sample.predicted:
+            found = predicted(self.frozen, encoded, [o.click for o in sample.objects])
         for slot, (item, truth) in enumerate(zip(found, sample.objects, strict=True)):
             pair = mask_and_box(item, truth, encoded)
             if pair is not None:
                 finds.append(pair)
                 truths.append(truth)
                 exemplar = pair if slot == sample.target else exemplar
+        if not sample.predicted:
+            return finds, truths
         if exemplar is None or sample.siblings is None or not _target_is_complete(sample):
             return finds, truths
         points = list(sample.elsewhere)

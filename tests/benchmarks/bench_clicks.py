@@ -20,11 +20,9 @@ import torch
 
 from models.cpn import ProposalConfig, ProposalModel
 from models.folding import fold_batch_norm
-from models.loading import BUNDLED
 from models.one_click import OneClickConfig, OneClickModel
 from models.one_click.finder import ObjectFinder
 from models.pvm import VerificationConfig, VerificationModel
-from models.refiner import RefinerConfig, RefinerModel
 from models.scene import PhotoScene
 from models.selector import Selector
 from models.view import SelectionModels
@@ -57,16 +55,12 @@ def make_selector(side: int) -> Selector:
         OneClickModel(OneClickConfig()),
         ProposalModel(ProposalConfig()),
         VerificationModel(VerificationConfig()),
-        RefinerModel(RefinerConfig.from_pretrained(BUNDLED / "refiner")),
     )
-    one_click, cpn, pvm, refiner = (network.eval() for network in networks)
+    one_click, cpn, pvm = (network.eval() for network in networks)
     for network in networks:
         fold_batch_norm(network)
-    for network in (one_click, refiner):
-        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # as `Selector.load` has it
-    return Selector(
-        SelectionModels(ObjectFinder(one_click), cpn, pvm, refiner=refiner), working_sizes=(side,)
-    )
+    one_click.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # as `Selector.load` has it
+    return Selector(SelectionModels(ObjectFinder(one_click), cpn, pvm), working_sizes=(side,))
 
 
 def median_time(

@@ -65,7 +65,7 @@ def test_the_bundled_weights_work_together() -> None:
     assert parts.verification is not None
     channels = parts.finder.model.config.pyramid_channels
     assert parts.proposals.config.feature_channels == parts.verification.config.feature_channels == channels
-    followers = (parts.refiner, parts.chooser, parts.judge)
+    followers = (parts.chooser, parts.judge)
     for network in (parts.finder.model, parts.proposals, parts.verification, *followers):
         assert network is not None
         assert all(p.isfinite().all() for p in network.state_dict().values())
@@ -79,7 +79,7 @@ def test_the_bundled_weights_work_together() -> None:
 
 
 @bundled
-@pytest.mark.parametrize("name", ["one-click", "cpn", "pvm", "refiner", "chooser", "judge"])
+@pytest.mark.parametrize("name", ["one-click", "cpn", "pvm", "chooser", "judge"])
 def test_bundled_networks_state_their_kind(name: str) -> None:
     config = json.loads((BUNDLED / name / "config.json").read_text())
     assert config["model_type"] == f"declutter-{name}"

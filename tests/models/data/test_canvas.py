@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from shapely import box
 
-from models.data.canvas import Canvas, CanvasObject, Window, place, warp_mask
+from models.data.canvas import Canvas, CanvasObject, Window, place, warp_mask, warp_part
+from toolkit.blending import PlacedMask
 
 
 def numbered(height: int, width: int) -> np.ndarray:
@@ -117,6 +118,36 @@ def test_masks_cover_the_right_part_at_any_scale(
     assert shrunk - 1e-6 <= warped.sum() <= grown + 1e-6
     if seen.is_empty:
         assert warped.sum() <= grown
+
+
+def test_a_part_is_warped_by_hand() -> None:
+    # rows 4–6 and columns 6–10 of a photo of 20 × 30, in a window from row 2 and column -4 on
+    part = PlacedMask(6, 4, np.ones((2, 4), bool))
+    doubled = warp_part(part, 20, 30, Window(2.0, -4, 2, 32))
+    assert PlacedMask.from_full(doubled).box == (20, 4, 28, 8)
+    assert doubled.sum() == 4 * 8
+    halved = warp_part(part, 20, 30, Window(0.5, -4, 2, 8))
+    assert np.argwhere(halved).tolist() == [[1, 5], [1, 6]]
+    assert not warp_part(part, 20, 30, Window(1.0, 10, 0, 8)).any()
+    assert not warp_part(PlacedMask(0, 0, np.zeros((0, 0), bool)), 20, 30, Window(1.0, 0, 0, 8)).any()
+
+
+@given(
+    scale=st.floats(0.25, 3),
+    left=st.floats(-40, 80),
+    top=st.floats(-40, 60),
+    seed=st.integers(0, 1 << 30),
+)
+def test_a_part_is_warped_as_the_whole_mask_is(scale: float, left: float, top: float, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    y1, y2 = np.sort(rng.choice(71, 2, replace=False))
+    x1, x2 = np.sort(rng.choice(91, 2, replace=False))
+    mask = np.zeros((70, 90), bool)
+    mask[y1:y2, x1:x2] = rng.random((y2 - y1, x2 - x1)) < 0.7
+    window = Window(scale, left, top, 40)
+    warped = warp_part(PlacedMask.from_full(mask), 70, 90, window)
+    # the positions are rounded to 1/32 pixel relative to the part: single cells on the very edge may differ
+    assert (warped != warp_mask(mask, window)).mean() <= 0.005
 
 
 def test_a_window_beside_the_photo_shows_nothing() -> None:

@@ -6,12 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
 
 from models.data.composer import FIRST_PASTED_GROUP
-from models.data.pool import PhotoPool
+from models.data.pool import PhotoPool, read_jpeg, rle_part
 from tests.helpers.splits import write_small_split
 from tests.helpers.systems import box_mask, object_of, write_objects
 from toolkit.errors import InputError
+from toolkit.image import open_image
+from toolkit.masks import mask_to_rle
 from toolkit.split import read_split
 
 
@@ -74,3 +79,59 @@ def test_small_sources_speak_louder_with_a_smaller_power(
     drawn = np.bincount([pool.draw(rng) for _ in range(4000)], minlength=4) / 4000
     assert drawn[3] == pytest.approx(share, abs=0.03)
     assert drawn[:3] == pytest.approx([(1 - share) / 3] * 3, abs=0.03)
+
+
+def test_kept_photos_are_decoded_once(tmp_path: Path) -> None:
+    split = read_split(write_small_split(tmp_path, images=2))
+    forgetful, pool = PhotoPool(split), PhotoPool(split, kept=1)
+    first = pool.image(0)
+    assert pool.image(0) is first
+    assert not first.flags.writeable
+    pool.image(1)
+    assert pool.image(0) is not first
+    assert (pool.image(0) == first).all()
+    assert forgetful.image(0) is not forgetful.image(0)
+
+
+def test_a_part_by_hand() -> None:
+    # rows 1–4 of 5; of columns 2 and 3 of 6, the second holds only the last row
+    mask = np.zeros((5, 6), bool)
+    mask[1:4, 2], mask[4, 3] = True, True
+    part = rle_part(mask_to_rle(mask))
+    assert part.box == (2, 1, 4, 5)
+    assert part.mask.tolist() == [[True, False]] * 3 + [[False, True]]
+    assert rle_part(mask_to_rle(np.zeros((5, 6), bool))).area == 0
+    assert rle_part(mask_to_rle(np.ones((5, 6), bool))).box == (0, 0, 6, 5)
+    assert rle_part({"size": [2, 3], "counts": [2, 0, 1, 1, 2]}).box == (1, 1, 2, 2)  # an empty run first
+
+
+@given(height=st.integers(1, 9), width=st.integers(1, 9), seed=st.integers(0, 1 << 30))
+def test_parts_lie_where_the_masks_do(height: int, width: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    mask = rng.random((height, width)) < rng.choice([0.03, 0.2, 0.8])
+    part = rle_part(mask_to_rle(mask))
+    assert (part.full(height, width) == mask).all()
+    assert part.mask.shape == part.tight().mask.shape
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_jpeg_photos_are_read_as_everywhere_else(tmp_path: Path, orientation: int) -> None:
+    pixels = np.zeros((20, 30, 3), np.uint8)
+    pixels[:10, :15], pixels[10:, 15:] = (250, 120, 0), (0, 60, 200)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = tmp_path / "photo.jpg"
+    Image.fromarray(pixels).save(path, exif=exif, quality=95)
+    read = read_jpeg(path)
+    assert read is not None
+    assert abs(read.astype(int) - open_image(path)).max() <= 1  # two builds of one decoder
+
+
+def test_what_is_no_whole_jpeg_is_left_to_others(tmp_path: Path) -> None:
+    path = tmp_path / "photo.jpg"
+    assert read_jpeg(path) is None
+    Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(path, format="PNG")
+    assert read_jpeg(path) is None
+    Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(path)
+    path.write_bytes(path.read_bytes()[:-9])
+    assert read_jpeg(path) is None

@@ -14,9 +14,10 @@ from models.one_click.criterion import (
     CriterionConfig,
     OneClickCriterion,
     Targets,
+    assign_pictures,
+    at_most,
     flatten_levels,
     gather_kernels,
-    limit_per_object,
 )
 from models.one_click.dynamic_masks import dynamic_masks
 from models.one_click.model import OneClickModel, OneClickOutput
@@ -153,7 +154,8 @@ def test_gathered_kernels_equal_dense_ones(norm: str) -> None:
         output = network(torch.rand(2, 3, SIDE, SIDE) * 255)
         # of both pictures and all levels, in no order
         places = [torch.tensor([300, 0, 339, 255, 321]), torch.tensor([336, 17])]
-        gathered = gather_kernels(network, output, places)
+        image = torch.tensor([0, 0, 0, 0, 0, 1, 1])
+        gathered = gather_kernels(network, output, image, torch.cat(places))
         dense = torch.cat(
             [
                 network.heads.dense_kernels(network.heads.with_coordinates(level.features)).flatten(2)
@@ -161,19 +163,46 @@ def test_gathered_kernels_equal_dense_ones(norm: str) -> None:
             ],
             2,
         )  # [2, 169, L]
-        none = gather_kernels(network, output, [places[0][:0], places[1][:0]])
+        none = gather_kernels(network, output, image[:0], places[0][:0])
     expected = torch.cat([dense[0].T[places[0]], dense[1].T[places[1]]])
     torch.testing.assert_close(gathered, expected, atol=1e-5, rtol=1e-5)
     assert none.shape == (0, 169)
 
 
-def test_limit_per_object() -> None:
+def test_at_most_so_many_of_each_group() -> None:
     torch.manual_seed(0)
-    objects = torch.tensor([0] * 10 + [3] * 2 + [1] * 5)
-    kept = limit_per_object(objects, per_object=3, total=100)
+    groups = torch.tensor([0] * 10 + [3] * 2 + [1] * 5)
+    kept = at_most(groups, 3)
     assert len(set(kept.tolist())) == len(kept)
-    assert torch.bincount(objects[kept]).tolist() == [3, 3, 0, 2]
-    assert len(limit_per_object(objects, per_object=3, total=4)) == 4
-    assert limit_per_object(objects[:0], per_object=3, total=4).shape == (0,)
-    seen = {int(i) for _ in range(60) for i in limit_per_object(objects, 1, 100)}
+    assert torch.bincount(groups[kept]).tolist() == [3, 3, 0, 2]
+    assert at_most(groups[:0], 3).shape == (0,)
+    seen = {int(i) for _ in range(60) for i in at_most(groups, 1)}
     assert seen == set(range(17))  # any of them may be kept
+
+
+def test_masks_of_a_picture_are_limited(network: OneClickModel, output: OneClickOutput) -> None:
+    # an object of four locations in each picture; two of each are kept
+    objects = [targets((0, 0, 40, 40)), targets((16, 16, 56, 56))]
+    found: list[torch.Tensor] = []
+
+    def seen(module: torch.nn.Module, args: tuple[torch.Tensor, ...]) -> None:
+        found.append(args[0])
+
+    hook = network.heads.kernel_tower.units[0].norm.register_forward_pre_hook(seen)
+    OneClickCriterion(CriterionConfig(masks_per_image=2))(network, output, objects)
+    OneClickCriterion(CriterionConfig(masks_per_object=1))(network, output, objects)
+    OneClickCriterion(CriterionConfig(masks_in_all=6))(network, output, objects)
+    hook.remove()
+    assert [len(x) for x in found] == [4, 2, 6]
+
+
+def test_pictures_of_a_batch_are_assigned_as_each_alone() -> None:
+    points, levels = level_locations([(16, 16), (8, 8), (4, 4), (2, 2)])
+    objects = [targets((8, 8, 32, 24), (40, 40, 60, 60)), targets(), targets((4, 30, 24, 62))]
+    together = assign_pictures(objects, points, levels)
+    alone = [assign_locations(t.boxes, t.centers, points, levels) for t in objects]
+    assert torch.equal(together[0], alone[0])
+    assert (together[1] == -1).all()
+    assert torch.equal(together[2] >= 0, alone[2] >= 0)
+    assert set(together[2].tolist()) == {-1, 2}  # the third object of all pictures
+    assert (assign_pictures([targets()], points, levels) == -1).all()

@@ -92,16 +92,16 @@ def test_the_static_kernels_learn_and_inference_does_not_use_them() -> None:
 def test_a_batch_shares_its_limit_of_masks(monkeypatch: pytest.MonkeyPatch, in_all, expected: int) -> None:
     limits = []
 
-    def remember(objects: torch.Tensor, per_object: int, total: int) -> torch.Tensor:
-        limits.append(total)
-        return torch.arange(len(objects))
+    def remember(groups: torch.Tensor, most: int) -> torch.Tensor:
+        limits.append(most)
+        return torch.arange(len(groups))
 
-    monkeypatch.setattr(criterion, "limit_per_object", remember)
+    monkeypatch.setattr(criterion, "at_most", remember)
     network = random_one_click()
     target = Targets(
         torch.tensor([[16.0, 16.0, 32.0, 32.0]]), torch.tensor([[24.0, 24.0]]), torch.ones(1, 16, 16)
     )
     output = network(torch.rand(2, 3, 64, 64) * 255)
-    config = CriterionConfig(masks_per_image=12, masks_in_all=in_all)
+    config = CriterionConfig(masks_per_object=16, masks_per_image=12, masks_in_all=in_all)
     OneClickCriterion(config)(network, output, [target, target])
-    assert limits == [expected, expected]
+    assert limits == [16, expected]  # of an object, then of a picture

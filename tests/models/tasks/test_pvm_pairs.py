@@ -159,6 +159,12 @@ def test_finds_are_the_networks_own(task: VerificationTask, monkeypatch: pytest.
         (5, [64, 8, 72, 16]),
         (None, [48, 8, 56, 16]),
     ]
+    # with true masks nothing is asked of the network, neither here nor beside
+    assert finds_of(task, replace(sample, predicted=False), monkeypatch, places) == [
+        (PASTED, [0, 8, 8, 16]),
+        (PASTED, [32, 8, 40, 16]),
+        (5, [64, 8, 72, 16]),
+    ]
     incomplete = sample_with([replace(o, complete=False) for o in objects], sample.elsewhere)
     assert [group for group, _ in finds_of(task, incomplete, monkeypatch, places)] == [PASTED, PASTED, 5]
 

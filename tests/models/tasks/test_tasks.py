@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -147,6 +148,27 @@ def test_one_to_three_exemplars(cpn: ProposalTask, x: float, exemplars: int) -> 
     found = cpn._exemplars(sample, encoded)
     assert found is not None
     assert found[1][:, 0].tolist() == [0, 12, 36][:exemplars]  # never the one of another group
+
+
+def test_true_exemplars_ask_the_network_for_nothing(
+    cpn: ProposalTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def predicted(network: object, encoded: object, points: list[tuple[float, float]]) -> None:
+        raise AssertionError("the network was asked")
+
+    monkeypatch.setattr(models.tasks.cpn, "predicted", predicted)
+    sample = replace(group_sample(5, 5, target=0, click=(0.0, 0.0)), predicted=False)
+    (encoded,) = models.tasks.cpn.encode(cpn.frozen, cpn.collate([sample]).image, False)
+    found = cpn._exemplars(sample, encoded)
+    assert found is not None
+    assert found[1].tolist() == [[0, 8, 8, 16]]
+
+
+def test_a_part_of_the_pictures_shows_true_masks(recipes: Recipes) -> None:
+    recipe = recipes[1]
+    for part, expected in ((0.0, {True}), (1.0, {False}), (0.5, {True, False})):
+        task = ProposalTask(recipe.model_copy(update={"true_masks": part}))
+        assert {task.sample(index).predicted for index in range(12)} == expected
 
 
 def test_a_batch_without_targets_still_has_gradients(cpn: ProposalTask) -> None:
