@@ -140,12 +140,6 @@ def resize(array: np.ndarray, height: int, width: int) -> np.ndarray:
     )
 
 
-def warp_mask(mask: np.ndarray, window: Window) -> np.ndarray:
-    """A photo's mask (bool) as the window shows it, bool ``[size, size]``."""
-    height, width = mask.shape
-    return warp_part(PlacedMask(0, 0, mask), height, width, window)
-
-
 def warp_part(part: PlacedMask, height: int, width: int, window: Window) -> np.ndarray:
     """The mask of a photo of ``height`` rows and ``width`` columns as the window shows it.
 

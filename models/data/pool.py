@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from models.recently_used import RecentlyUsed
 from toolkit.blending import PlacedMask
@@ -91,11 +93,6 @@ class PhotoPool:
         fits = photo is not None and photo.shape == (record.height, record.width, 3)
         return photo if photo is not None and fits else self.split.open_image(record)
 
-    def mask(self, index: int, item: PhotoObject) -> np.ndarray:
-        """An object's mask in its photo, bool ``[H, W]``."""
-        record = self.records[index]
-        return item.annotation.mask(record.height, record.width)
-
     def part(self, index: int, item: PhotoObject) -> PlacedMask:
         """An object's mask, cropped in its photo to the columns and rows of the object."""
         record = self.records[index]
@@ -103,7 +100,7 @@ class PhotoPool:
 
 
 def read_jpeg(path: Path) -> np.ndarray | None:
-    """A whole JPEG, upright, uint8 ``[H, W, 3]``; None of what is none, or cut short.
+    """A whole JPEG, upright, uint8 ``[H, W, 3]``; None of what is none, cut short, or neither RGB nor grey.
 
     The same pixels as those of :func:`toolkit.image.open_image`, in half of the time: OpenCV has the same
     decoder, but doesn't report what is damaged.
@@ -114,6 +111,9 @@ def read_jpeg(path: Path) -> np.ndarray | None:
         return None
     if data[:3] != b"\xff\xd8\xff" or data[-2:] != b"\xff\xd9":
         return None
+    with Image.open(io.BytesIO(data)) as header:
+        if header.mode not in ("RGB", "L"):  # of CMYK the two make different colours
+            return None
     decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     return None if decoded is None else cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB, dst=decoded)
 

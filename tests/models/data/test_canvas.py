@@ -8,8 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from shapely import box
 
-from models.data.canvas import Canvas, CanvasObject, Window, place, warp_mask, warp_part
+from models.data.canvas import Canvas, CanvasObject, Window, place, warp_part
 from toolkit.blending import PlacedMask
+
+
+def warp_mask(mask: np.ndarray, window: Window) -> np.ndarray:
+    """A whole photo's mask as a window shows it."""
+    return warp_part(PlacedMask(0, 0, mask), *mask.shape, window)
 
 
 def numbered(height: int, width: int) -> np.ndarray:

@@ -31,7 +31,7 @@ def test_objects_without_crowds(tmp_path: Path) -> None:
     ]
     assert [o.size for o in pool.objects[0]] == [16, 18, 12, 18]
     assert pool.image(1).shape == (60, 80, 3)
-    assert pool.mask(0, pool.objects[0][2])[34:46, 8:18].all()
+    assert pool.part(0, pool.objects[0][2]).full(60, 80)[34:46, 8:18].all()
 
 
 def test_groups_are_unique_in_the_pool(tmp_path: Path) -> None:
@@ -131,6 +131,8 @@ def test_what_is_no_whole_jpeg_is_left_to_others(tmp_path: Path) -> None:
     path = tmp_path / "photo.jpg"
     assert read_jpeg(path) is None
     Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(path, format="PNG")
+    assert read_jpeg(path) is None
+    Image.new("CMYK", (30, 20), (200, 10, 60, 0)).save(path, format="JPEG")
     assert read_jpeg(path) is None
     Image.fromarray(np.zeros((20, 30, 3), np.uint8)).save(path)
     path.write_bytes(path.read_bytes()[:-9])
