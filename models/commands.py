@@ -145,13 +145,13 @@ def choices(
     jitter: Annotated[
         float, typer.Option(min=0.0, help="Spread of clicks around the centre, at most; of the radius.")
     ] = 0.0,
+    workers: Annotated[int, typer.Option(min=1, help="Processes, of one thread each.")] = 1,
 ) -> None:
     """Click every object of a split and keep what is proposed beside the object: the chooser's lessons."""
-    from models.chooser.collecting import collect
-    from models.selector import Selector
-    from toolkit.split import read_split
+    from models.chooser.collecting import ChoiceCollector
+    from models.collecting import Collection, collect
 
-    photos = collect(read_split(split), Selector.load(source), out, limit, seed, jitter)
+    photos = collect(Collection(ChoiceCollector(jitter, seed), split, out, source), limit, seed, workers)
     typer.echo(f"{out}: choices of {photos} photos")
 
 
@@ -188,13 +188,13 @@ def selections(
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="So many photos, drawn with --seed.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the drawing, and of what is clicked.")] = 0,
+    workers: Annotated[int, typer.Option(min=1, help="Processes, of one thread each.")] = 1,
 ) -> None:
     """Click one member of every group and keep what is selected, and how right it is: the judge's lessons."""
-    from models.judge.lessons import collect
-    from models.selector import Selector
-    from toolkit.split import read_split
+    from models.collecting import Collection, collect
+    from models.judge.lessons import SelectionCollector
 
-    photos = collect(read_split(split), Selector.load(source), out, limit, seed)
+    photos = collect(Collection(SelectionCollector(seed), split, out, source), limit, seed, workers)
     typer.echo(f"{out}: selections of {photos} photos")
 
 

@@ -2,55 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from models.chooser.lessons import Lesson, lesson_of, write_lessons
 from models.selector import Selector
-from toolkit.data.progress import track
-from toolkit.errors import InputError
 from toolkit.evaluation.clicking import object_click
 from toolkit.split import ImageRecord, Split
 
 
-def collect(
-    split: Split,
-    selector: Selector,
-    out: Path,
-    limit: int | None = None,
-    seed: int = 0,
-    jitter: float = 0.0,
-) -> int:
-    """Click every object of some photos, and write a file for each photo.
+@dataclass(frozen=True)
+class ChoiceCollector:
+    """Clicks every object of a photo.
 
-    Photos that have a file already are left out, so a stopped run goes on.
-
-    Args:
-        split: Photos with masks.
-        selector: Whose views and crops propose.
-        out: Folder of the files, ``ID.npz``.
-        limit: Photos, drawn at random; all by default.
-        seed: Of that, and of the clicks.
+    Attributes:
         jitter: See :func:`lessons_of`.
-
-    Returns:
-        How many photos have a file now.
-
-    Raises:
-        InputError: The split holds no object, or a photo can't be read.
+        seed: Of the clicks.
     """
-    records = [r for r in split.images if any(not a.iscrowd for a in split.annotations_of(r.id))]
-    if not records:
-        raise InputError("the split holds no object to click")
-    order = np.random.default_rng(seed).permutation(len(records))[:limit]
-    out.mkdir(parents=True, exist_ok=True)
-    for index in track(order, "photos"):
-        record = records[index]
-        path = out / f"{record.id}.npz"
-        if not path.exists():
-            write_lessons(path, lessons_of(split, record, selector, jitter, seed))
-    return len(order)
+
+    jitter: float = 0.0
+    seed: int = 0
+    lacking: str = "no object to click"
+
+    def fits(self, split: Split, record: ImageRecord) -> bool:
+        """Whether the photo shows objects."""
+        return any(not annotation.iscrowd for annotation in split.annotations_of(record.id))
+
+    def write(self, path: Path, split: Split, record: ImageRecord, selector: Selector) -> None:
+        """Write the lessons of a photo."""
+        write_lessons(path, lessons_of(split, record, selector, self.jitter, self.seed))
 
 
 def lessons_of(

@@ -12,7 +12,6 @@ from models.judge.features import FEATURES, Selection, features_of
 from models.scene import PhotoScene
 from models.selector import Selector
 from toolkit.clicks import center_click
-from toolkit.data.progress import track
 from toolkit.errors import InputError
 from toolkit.files import atomic_path
 from toolkit.masks import mask_iou
@@ -37,34 +36,24 @@ class JudgeLesson:
     right: np.ndarray
 
 
-def collect(split: Split, selector: Selector, out: Path, limit: int | None = None, seed: int = 0) -> int:
-    """Click one member of each group of some photos, and write a file for each photo.
+@dataclass(frozen=True)
+class SelectionCollector:
+    """Clicks one member of each group of a photo.
 
-    Photos that have a file already are left out, so a stopped run goes on.
-
-    Args:
-        split: Photos with groups.
-        selector: Whose selections are judged.
-        out: Folder of the files, ``ID.npz``.
-        limit: Photos, drawn at random; all by default.
-        seed: Of that, and of which member is clicked.
-
-    Returns:
-        How many photos have a file now.
-
-    Raises:
-        InputError: The split holds no group, or a photo can't be read.
+    Attributes:
+        seed: Of which member is clicked.
     """
-    records = [record for record in split.images if _groups(split, record)]
-    if not records:
-        raise InputError("the split holds no groups; objects of one kind need a common group_id")
-    order = np.random.default_rng(seed).permutation(len(records))[:limit]
-    out.mkdir(parents=True, exist_ok=True)
-    for index in track(order, "photos"):
-        path = out / f"{records[index].id}.npz"
-        if not path.exists():
-            write_lessons(path, lessons_of(split, records[index], selector, seed))
-    return len(order)
+
+    seed: int = 0
+    lacking: str = "no groups; objects of one kind need a common group_id"
+
+    def fits(self, split: Split, record: ImageRecord) -> bool:
+        """Whether the photo shows groups."""
+        return bool(_groups(split, record))
+
+    def write(self, path: Path, split: Split, record: ImageRecord, selector: Selector) -> None:
+        """Write the lessons of a photo."""
+        write_lessons(path, lessons_of(split, record, selector, self.seed))
 
 
 def lessons_of(split: Split, record: ImageRecord, selector: Selector, seed: int = 0) -> list[JudgeLesson]:

@@ -7,29 +7,35 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.chooser.collecting import collect, lessons_of
+from models.chooser.collecting import ChoiceCollector, lessons_of
 from models.chooser.lessons import lesson_of, read_lessons
+from models.collecting import Collection, collect
 from models.selector import Selector
 from tests.helpers.networks import save_selector
 from tests.helpers.systems import box_mask, object_of, write_objects
 from toolkit.clicks import center_click
-from toolkit.errors import InputError
 from toolkit.split import read_split
+
+SIZES = (64, 128)
 
 
 @pytest.fixture(scope="module")
-def selector(tmp_path_factory: pytest.TempPathFactory) -> Selector:
-    return Selector.load(
-        save_selector(tmp_path_factory.mktemp("selector")), device="cpu", working_sizes=(64, 128)
-    )
+def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(save_selector(tmp_path_factory.mktemp("selector")))
 
 
-def test_collected_lessons(selector: Selector, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def selector(weights: str) -> Selector:
+    return Selector.load(weights, device="cpu", working_sizes=SIZES)
+
+
+def test_collected_lessons(selector: Selector, weights: str, tmp_path: Path) -> None:
     shape = (96, 96)
     first = [object_of(box_mask(8, 8, 32, 32, shape)), object_of(box_mask(50, 50, 40, 40, shape))]
     write_objects(tmp_path / "split", [first, [object_of(box_mask(20, 20, 40, 40, shape))], []])
     split = read_split(tmp_path / "split")
-    assert collect(split, selector, tmp_path / "out") == 2  # photos without objects teach nothing
+    job = Collection(ChoiceCollector(), split.root, tmp_path / "out", weights, "cpu", SIZES)
+    assert collect(job) == 2  # photos without objects teach nothing
     files = sorted((tmp_path / "out").iterdir())
     assert len(files) == 2
     lessons = read_lessons(tmp_path / "out")
@@ -57,21 +63,3 @@ def test_inexact_clicks(selector: Selector, tmp_path: Path) -> None:
     assert features[2] == features[3] != features[0]
     assert features[4] != features[2]
     assert all(one.truth.max() == 255 for own in lessons for one in own)
-
-
-def test_a_stopped_run_goes_on(selector: Selector, tmp_path: Path) -> None:
-    shape = (96, 96)
-    write_objects(tmp_path / "split", [[object_of(box_mask(8, 8, 32, 32, shape))] for _ in range(3)])
-    split = read_split(tmp_path / "split")
-    collect(split, selector, tmp_path / "out", limit=1)
-    (done,) = (tmp_path / "out").iterdir()
-    before = done.stat().st_mtime_ns
-    assert collect(split, selector, tmp_path / "out") == 3
-    assert done.stat().st_mtime_ns == before
-    assert len(list((tmp_path / "out").iterdir())) == 3
-
-
-def test_a_split_without_objects(selector: Selector, tmp_path: Path) -> None:
-    write_objects(tmp_path / "split", [[]])
-    with pytest.raises(InputError, match="no object"):
-        collect(read_split(tmp_path / "split"), selector, tmp_path / "out")

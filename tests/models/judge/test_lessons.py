@@ -9,8 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.collecting import Collection, collect
 from models.judge.features import FEATURES, features_of
-from models.judge.lessons import JudgeLesson, collect, lessons_of, read_lessons, rightness, write_lessons
+from models.judge.lessons import (
+    JudgeLesson,
+    SelectionCollector,
+    lessons_of,
+    read_lessons,
+    rightness,
+    write_lessons,
+)
 from models.selector import Selector
 from tests.helpers.networks import save_selector
 from tests.helpers.systems import box_mask, object_of, write_objects
@@ -22,11 +30,17 @@ from toolkit.split import read_split
 SHAPE = (96, 96)
 
 
+SIZES = (64, 128)
+
+
 @pytest.fixture(scope="module")
-def selector(tmp_path_factory: pytest.TempPathFactory) -> Selector:
-    return Selector.load(
-        save_selector(tmp_path_factory.mktemp("selector")), device="cpu", working_sizes=(64, 128)
-    )
+def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(save_selector(tmp_path_factory.mktemp("selector")))
+
+
+@pytest.fixture(scope="module")
+def selector(weights: str) -> Selector:
+    return Selector.load(weights, device="cpu", working_sizes=SIZES)
 
 
 @pytest.mark.parametrize(
@@ -46,14 +60,15 @@ def test_rightness_by_hand(ious: list[list[float]], right: list[float]) -> None:
     np.testing.assert_allclose(rightness(np.array(ious)), right, rtol=1e-6)
 
 
-def test_collected_lessons(selector: Selector, tmp_path: Path) -> None:
+def test_collected_lessons(selector: Selector, weights: str, tmp_path: Path) -> None:
     pair = [object_of(box_mask(8, 8, 32, 32, SHAPE), group_id=3), object_of(box_mask(50, 50, 40, 40, SHAPE))]
     pair[1] = object_of(box_mask(50, 50, 40, 40, SHAPE), group_id=3)
     lonely = [object_of(box_mask(20, 20, 40, 40, SHAPE), group_id=1)]
     ungrouped = [object_of(box_mask(20, 20, 40, 40, SHAPE))]
     write_objects(tmp_path / "split", [pair, lonely, ungrouped])
     split = read_split(tmp_path / "split")
-    assert collect(split, selector, tmp_path / "out") == 2  # photos without groups teach nothing
+    job = Collection(SelectionCollector(), split.root, tmp_path / "out", weights, "cpu", SIZES)
+    assert collect(job) == 2  # photos without groups teach nothing
     lessons = read_lessons(tmp_path / "out")
     assert len(lessons) == 2
     scene = selector.encode(split.open_image(split.images[1]))
@@ -67,18 +82,6 @@ def test_collected_lessons(selector: Selector, tmp_path: Path) -> None:
     iou = mask_iou(first.found.mask(*SHAPE, first.scale), mask)
     assert lesson.right[0] == pytest.approx(iou if iou >= 0.5 else 0)
     assert not lesson.right[1:].any()  # there is no sibling
-
-
-def test_a_stopped_run_goes_on(selector: Selector, tmp_path: Path) -> None:
-    photo = [object_of(box_mask(8, 8, 32, 32, SHAPE), group_id=1)]
-    write_objects(tmp_path / "split", [photo] * 3)
-    split = read_split(tmp_path / "split")
-    collect(split, selector, tmp_path / "out", limit=1)
-    (done,) = (tmp_path / "out").iterdir()
-    before = done.stat().st_mtime_ns
-    assert collect(split, selector, tmp_path / "out") == 3
-    assert done.stat().st_mtime_ns == before
-    assert len(list((tmp_path / "out").iterdir())) == 3
 
 
 @given(st.lists(st.integers(1, 6), max_size=4), st.integers(0, 99))
@@ -105,9 +108,3 @@ def test_nothing_to_read(tmp_path: Path) -> None:
     np.savez(tmp_path / "1.npz", features=np.zeros((1, 3)), counts=np.array([1]))
     with pytest.raises(InputError, match=f"{len(FEATURES)} features of a candidate"):
         read_lessons(tmp_path)
-
-
-def test_a_split_without_groups(selector: Selector, tmp_path: Path) -> None:
-    write_objects(tmp_path / "split", [[object_of(box_mask(8, 8, 32, 32, SHAPE))]])
-    with pytest.raises(InputError, match="group_id"):
-        collect(read_split(tmp_path / "split"), selector, tmp_path / "out")
