@@ -48,15 +48,14 @@ class PhotoPool:
         split: Where the photos are.
         source_power: A source with n photos is drawn with weight n to this power: 1 draws photos evenly, less
             lets small sources speak.
-        kept: Photos that stay decoded, those used last.
+        cache_bytes: Memory for photos that stay decoded, those used last.
 
     Raises:
         InputError: The split holds no photo with an object.
     """
 
-    def __init__(self, split: Split, source_power: float = 0.7, kept: int = 0) -> None:
+    def __init__(self, split: Split, source_power: float = 0.7, cache_bytes: int = 0) -> None:
         self.split = split
-        self._decoded: RecentlyUsed[int, np.ndarray] = RecentlyUsed(kept)
         self.records: list[ImageRecord] = []
         self.objects: list[list[PhotoObject]] = []
         groups = 0
@@ -71,6 +70,8 @@ class PhotoPool:
                 self.objects.append(objects)
         if not self.records:
             raise InputError(f"{split.root}: no image with an object to train on; check its annotations.json")
+        largest = max(record.height * record.width * 3 for record in self.records)
+        self._decoded: RecentlyUsed[int, np.ndarray] = RecentlyUsed(cache_bytes // largest)
         counts = Counter(record.source for record in self.records)
         weights = np.array([counts[record.source] ** (source_power - 1) for record in self.records])
         self._cumulative = np.cumsum(weights / weights.sum())

@@ -49,7 +49,7 @@ class DataSettings(Strict):
         val: Split for the quick validation during training; None for none.
         val_images: Photos of ``val`` that the quick validation looks at, evenly spread.
         source_power: See :class:`models.data.pool.PhotoPool`.
-        kept_photos: Photos that each loader process keeps decoded; a megabyte each, or less.
+        cache_megabytes: Memory in which each loader process keeps decoded photos.
         crops: Stages of the crop size.
         clicked_objects: Objects clicked per picture, at most.
         click_sets: How often 1C-DSN's heads see each encoded picture, each time with clicks on other objects.
@@ -61,7 +61,7 @@ class DataSettings(Strict):
     val: Path | None = None
     val_images: int = 60
     source_power: float = 0.7
-    kept_photos: int = Field(default=256, ge=0)
+    cache_megabytes: int = Field(default=256, ge=0)
     crops: tuple[CropStage, ...] = (CropStage(size=320, until=1.0),)
     clicked_objects: int = 10
     click_sets: int = Field(default=1, ge=1)

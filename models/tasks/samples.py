@@ -44,7 +44,9 @@ class PictureStream:
         if self._composer is None:
             if self.data.train is None:
                 raise InputError("data.train: no split to train on; add --set data.train=FOLDER")
-            pool = PhotoPool(read_split(self.data.train), self.data.source_power, self.data.kept_photos)
+            pool = PhotoPool(
+                read_split(self.data.train), self.data.source_power, self.data.cache_megabytes << 20
+            )
             self._composer = Composer(pool, ComposerConfig(**self.data.composer.model_dump()))
         return self._composer
 

@@ -83,7 +83,7 @@ def test_small_sources_speak_louder_with_a_smaller_power(
 
 def test_kept_photos_are_decoded_once(tmp_path: Path) -> None:
     split = read_split(write_small_split(tmp_path, images=2))
-    forgetful, pool = PhotoPool(split), PhotoPool(split, kept=1)
+    forgetful, pool = PhotoPool(split), PhotoPool(split, cache_bytes=2 * 60 * 80 * 3 - 1)
     first = pool.image(0)
     assert pool.image(0) is first
     assert not first.flags.writeable
