@@ -176,7 +176,8 @@ class OneClickCriterion:
         if len(kept.image) == 0:
             return output.mask_features.sum() * 0
         kernels = gather_kernels(model, output, kept.image, kept.place).float()
-        features = output.mask_features[kept.image].float()  # [M, 8, H / 4, W / 4]
+        # not by an index, whose gradient several threads of a CPU add up in any order
+        features = output.mask_features.index_select(0, kept.image).float()  # [M, 8, H / 4, W / 4]
         truth = torch.cat([t.masks for t in targets])[kept.object].float()
         place = (points[kept.place], sizes[kept.place])
         with torch.autocast(features.device.type, enabled=False):
