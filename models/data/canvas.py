@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from toolkit.blending import PlacedMask
+from toolkit.masks import mask_box
 
 # By counter-clockwise quarter turns.
 TURNS = {1: cv2.ROTATE_90_COUNTERCLOCKWISE, 2: cv2.ROTATE_180, 3: cv2.ROTATE_90_CLOCKWISE}
@@ -15,8 +16,8 @@ TURNS = {1: cv2.ROTATE_90_COUNTERCLOCKWISE, 2: cv2.ROTATE_180, 3: cv2.ROTATE_90_
 
 def box_of(mask: np.ndarray) -> tuple[int, int, int, int]:
     """Left, top, width and height of a mask (bool ``[H, W]``); of an empty one, zeros."""
-    x, y, width, height = cv2.boundingRect(np.ascontiguousarray(mask).view(np.uint8))
-    return x, y, width, height
+    left, top, right, bottom = map(int, mask_box(mask))
+    return left, top, right - left, bottom - top
 
 
 @dataclass
