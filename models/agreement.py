@@ -84,7 +84,7 @@ class PlacedObject:
     @cached_property
     def area(self) -> float:
         """Square pixels of the photo."""
-        return float(self.own_samples.mean()) * _area(self.box)
+        return _share_of(self.own_samples) * _area(self.box)
 
     def samples(self, box: tuple[float, float, float, float]) -> np.ndarray:
         """The mask on a lattice over a box of the photo, bool ``[SAMPLES, SAMPLES]``."""
@@ -112,9 +112,10 @@ class PlacedObject:
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_REPLICATE,
         )
-        columns, rows = column + width * np.arange(shape[1]), row + height * np.arange(shape[0])
-        values[(rows < 0) | (rows >= found.logits.shape[0])] = OUTSIDE
-        values[:, (columns < 0) | (columns >= found.logits.shape[1])] = OUTSIDE
+        first, last = _points_within(row, height, found.logits.shape[0])
+        values[:first], values[last:] = OUTSIDE, OUTSIDE
+        first, last = _points_within(column, width, found.logits.shape[1])
+        values[:, :first], values[:, last:] = OUTSIDE, OUTSIDE
         return values
 
     @property
@@ -173,7 +174,7 @@ def overlaps(items: Sequence[PlacedObject], others: Sequence[PlacedObject]) -> n
             elif others is items and j < i:
                 result[i, j] = result[j, i]
             elif _meet(small.box, large.box):
-                common = float((small.own_samples & large.samples(small.box)).mean()) * _area(small.box)
+                common = _share_of(small.own_samples & large.samples(small.box)) * _area(small.box)
                 result[i, j] = common / max(small.area + large.area - common, common, 1e-9)
     return result
 
@@ -208,6 +209,16 @@ def agreement(items: Sequence[PlacedObject]) -> float:
     """
     votes = np.array([item.claim for item in items])
     return float((overlaps(items, items) @ votes).max() / votes.sum()) if votes.sum() > 0 else 0.0
+
+
+def _share_of(samples: np.ndarray) -> float:
+    """The part of some samples that is True; several times as fast as their mean."""
+    return float(np.count_nonzero(samples)) / samples.size
+
+
+def _points_within(start: float, step: float, cells: int) -> tuple[int, int]:
+    """The first point ``start + i · step`` at 0 or above, and the first one at ``cells`` or above."""
+    return max(math.ceil(-start / step), 0), max(math.ceil((cells - start) / step), 0)
 
 
 def _area(box: tuple[float, float, float, float]) -> float:

@@ -84,10 +84,12 @@ class PhotoProposals:
 
     def of_views(self, groups: Sequence[Sequence[Click]]) -> list[list[PlacedObject]]:
         """For each group all that the views propose."""
-        per_view = [
-            view.candidates([[self.point(c, view) for c in group] for group in groups])
-            for view in self._views
-        ]
+        per_view = self._models.finder.candidates_in(
+            [
+                (view.encoded, [[self.point(c, view) for c in group] for group in groups])
+                for view in self._views
+            ]
+        )
         return [
             [
                 PlacedObject(item, view.scale)

@@ -84,10 +84,6 @@ class PhotoView:
         answers |= {point: one.found for point, one in known.items() if one is not None}
         return [answers[point] for point in points]
 
-    def candidates(self, groups: Sequence[Sequence[Point]]) -> list[list[FoundObject]]:
-        """All that each group of clicks may mean, the best score first."""
-        return self._models.finder.candidates(self.encoded, groups)
-
     def select(
         self, initial: FoundObject, avoid: Sequence[Point], config: SelectionConfig
     ) -> list[Accepted[FoundObject]]:

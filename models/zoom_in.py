@@ -181,13 +181,16 @@ def look_closer(
         pixels = torch.from_numpy(np.stack([one for one, _, _ in cuts]).transpose(0, 3, 1, 2).copy())
         pyramid = finder.model.encode(pixels.to(finder.model.device))
         features = finder.model.mask_features(pyramid)
+        asked = []
         for number, (crop, (_, rows, columns)) in enumerate(zip(batch, cuts, strict=True)):
             encoded = finder.remember([level[number] for level in pyramid], features[number], rows, columns)
             clicks = [
                 [(points[index][0] * crop.scale - crop.left, points[index][1] * crop.scale - crop.top)]
                 for index in crop.members
             ]
-            for index, items in zip(crop.members, finder.candidates(encoded, clicks), strict=True):
+            asked.append((encoded, clicks))
+        for crop, proposed in zip(batch, finder.candidates_in(asked), strict=True):
+            for index, items in zip(crop.members, proposed, strict=True):
                 for item in items:
                     moved = replace(
                         item,

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from models.one_click.criterion import cut_patches
 from models.one_click.heads import LevelOutput, OneClickHeads
-from models.one_click.windows import WindowOutput, run_windows
+from models.one_click.windows import ClickedImage, Point, WindowOutput, run_windows
 from models.pyramid import STRIDES
 
 SCORE_THRESHOLD = 0.05  # Entity Segmentation, inference
 NMS_IOU = 0.6  # Entity Segmentation, inference
+MOST_BOXES = 100  # that NMS looks at, the best ones
 
 
 @dataclass(frozen=True)
@@ -60,10 +62,14 @@ def score_of(logits: Tensor, centerness: Tensor) -> Tensor:
     return (logits.sigmoid() * centerness.sigmoid()).sqrt()
 
 
-def boxes_at(rows: Tensor, columns: Tensor, distances: Tensor, stride: int) -> tuple[Tensor, Tensor]:
-    """Locations ``[N, 2]`` and boxes ``[N, 4]`` in pixels from cells and distances ``[N, 4]`` in strides."""
+def boxes_at(rows: Tensor, columns: Tensor, distances: Tensor, stride: int | Tensor) -> tuple[Tensor, Tensor]:
+    """Locations ``[N, 2]`` and boxes ``[N, 4]`` in pixels from cells and distances ``[N, 4]`` in strides.
+
+    The stride is one for all, or of each, ``[N, 1]``.
+    """
     points = torch.stack([columns, rows], 1).to(distances.dtype) * stride + stride // 2
-    return points, torch.cat([points - distances[:, :2] * stride, points + distances[:, 2:] * stride], 1)
+    reach = distances * stride
+    return points, torch.cat([points - reach[:, :2], points + reach[:, 2:]], 1)
 
 
 def free_locations(heads: OneClickHeads, output: LevelOutput, level: int, limit: int = 1000) -> FreeLocations:
@@ -89,39 +95,67 @@ def no_locations(heads: OneClickHeads, device: torch.device) -> FreeLocations:
     )
 
 
+@dataclass(frozen=True)
+class ClickedGroups:
+    """An image and what is clicked in it.
+
+    Attributes:
+        pyramid: P2–P5, ``[C, H, W]`` each.
+        free: The click-free locations of each level.
+        groups: For each object, its clicks (x, y) in pixels; each group is clicked alone.
+    """
+
+    pyramid: Sequence[Tensor]
+    free: Sequence[FreeLocations]
+    groups: Sequence[Sequence[Point]]
+
+
 def find_candidates(
-    heads: OneClickHeads,
-    pyramid: Sequence[Tensor],
-    free: Sequence[FreeLocations],
-    groups: Sequence[Sequence[tuple[float, float]]],
-    limit: int = 6,
-) -> list[Candidates]:
-    """The best boxes that contain a click of each group; each group is clicked alone.
+    heads: OneClickHeads, images: Sequence[ClickedGroups], limit: int = 6
+) -> list[list[Candidates]]:
+    """The best boxes that contain a click of each group; the windows of all images are one batch.
 
     Args:
         heads: Detection and kernel heads.
-        pyramid: P2–P5 of one image, ``[C, H, W]`` each.
-        free: The click-free locations of each level.
-        groups: For each object, its clicks (x, y) in pixels.
+        images: Such as the copies of one photo.
         limit: Candidates per group after NMS.
+
+    Returns:
+        For each image one for each group.
     """
-    centers = [point for group in groups for point in group]
-    window_groups = [group for group in groups for _ in group]
-    owners = torch.tensor([index for index, group in enumerate(groups) for _ in group])
-    windows = run_windows(heads, pyramid, centers, window_groups)
-    chosen = []
-    for index, group in enumerate(groups):
-        own = (owners == index).nonzero()[:, 0].tolist()
-        clicks = torch.tensor(list(group), dtype=torch.float32, device=pyramid[0].device)  # [P, 2]
-        parts = [_from_window(w, own, clicks) for w in windows]
-        parts += [_from_free(f, w, own, clicks) for f, w in zip(free, windows, strict=True)]
-        chosen.append(_best(_join(parts), limit))
-    kernels = _kernels(heads, windows, free, chosen)
-    counts = [len(c.scores) for c in chosen]
-    return [
-        Candidates(c.scores, c.boxes, c.points, c.levels, own)
-        for c, own in zip(chosen, torch.split(kernels, counts), strict=True)
+    clicked = [
+        ClickedImage(
+            image.pyramid,
+            [point for group in image.groups for point in group],
+            [group for group in image.groups for _ in group],
+        )
+        for image in images
     ]
+    parts = [
+        _Windowed(windows, image.free, _best_of_groups(windows, image, limit))
+        for windows, image in zip(run_windows(heads, clicked), images, strict=True)
+    ]
+    kernels = iter(_kernels(heads, parts))
+    return [
+        [Candidates(c.scores, c.boxes, c.points, c.levels, next(kernels)) for c in part.chosen]
+        for part in parts
+    ]
+
+
+def _best_of_groups(windows: Sequence[WindowOutput], image: ClickedGroups, limit: int) -> list[_Part]:
+    """The best boxes of each group of one image."""
+    chosen = []
+    first = 0
+    for group in image.groups:
+        own = range(first, first + len(group))
+        first += len(group)
+        clicks = torch.tensor(list(group), dtype=torch.float32, device=image.pyramid[0].device)  # [P, 2]
+        parts = [_from_windows(windows, own, clicks)]
+        parts += [
+            _from_free(f, w, own, clicks) for f, w in zip(image.free, windows, strict=True) if len(f.scores)
+        ]
+        chosen.append(_best(_join(parts), limit))
+    return chosen
 
 
 @dataclass(frozen=True)
@@ -145,26 +179,31 @@ def holds_any(boxes: Tensor, clicks: Tensor) -> Tensor:
     return (after & (clicks[None] < boxes[:, None, 2:]).all(2)).any(1)
 
 
-def _from_window(window: WindowOutput, own: Sequence[int], clicks: Tensor) -> _Part:
+def _from_windows(windows: Sequence[WindowOutput], own: Sequence[int], clicks: Tensor) -> _Part:
+    """Locations of one group's windows, on all levels."""
     index = torch.tensor(list(own), device=clicks.device)
-    slot, row, column = window.inside[index].nonzero(as_tuple=True)
-    slot = index[slot]
+    inside = torch.stack([w.inside[index] for w in windows])  # [4, P, S, S]
+    level, slot, row, column = places = inside.nonzero(as_tuple=True)
+    rows = torch.stack([w.rows[index] for w in windows])[level, slot, row]
+    columns = torch.stack([w.columns[index] for w in windows])[level, slot, column]
     if len(own) > 1:  # the windows of clicks that lie close to each other share cells
-        first = _first_of_each(torch.stack([window.rows[slot, row], window.columns[slot, column]], 1))
-        slot, row, column = slot[first], row[first], column[first]
-    scores = score_of(window.logits[slot, row, column], window.centerness[slot, row, column])
-    distances = window.distances[slot, :, row, column]
-    points, boxes = boxes_at(
-        window.rows[slot, row], window.columns[slot, column], distances, STRIDES[window.level]
+        first = _first_of_each(torch.stack([level, rows, columns], 1))
+        places = tuple(part[first] for part in places)
+        level, slot, row, column = places
+        rows, columns = rows[first], columns[first]
+    logits, centerness = (
+        torch.stack([getattr(w, name)[index] for w in windows])[places] for name in ("logits", "centerness")
     )
+    distances = torch.stack([w.distances[index] for w in windows])[level, slot, :, row, column]  # [N, 4]
+    strides = torch.tensor([STRIDES[w.level] for w in windows], device=clicks.device)[level, None]
+    points, boxes = boxes_at(rows, columns, distances, strides)
     keep = holds_any(boxes, clicks)
-    places = torch.stack([slot, row, column], 1)
-    levels = torch.full_like(slot, window.level)
-    return _Part(scores[keep], boxes[keep], points[keep], levels[keep], places[keep])
+    scores, at = score_of(logits, centerness), torch.stack([index[slot], row, column], 1)
+    return _Part(scores[keep], boxes[keep], points[keep], level[keep], at[keep])
 
 
 def _first_of_each(cells: Tensor) -> Tensor:
-    """Indices, ascending, at which the rows of ``[N, 2]`` appear for the first time."""
+    """Indices, ascending, at which the rows of ``[N, 3]`` appear for the first time."""
     _, inverse = torch.unique(cells, dim=0, return_inverse=True)
     order = torch.argsort(inverse, stable=True)
     new = torch.ones_like(inverse, dtype=torch.bool)
@@ -203,45 +242,58 @@ def _best(part: _Part, limit: int) -> _Part:
     return _Part(part.scores[kept], part.boxes[kept], part.points[kept], part.levels[kept], part.places[kept])
 
 
-def _kernels(
-    heads: OneClickHeads,
-    windows: Sequence[WindowOutput],
-    free: Sequence[FreeLocations],
-    chosen: Sequence[_Part],
-) -> Tensor:
-    """Kernels ``[sum of K, 169]`` of all the groups' candidates; those of windows in one batch."""
+@dataclass(frozen=True)
+class _Windowed:
+    """What an image's windows, and its click-free locations, have for each of its groups."""
+
+    windows: Sequence[WindowOutput]
+    free: Sequence[FreeLocations]
+    chosen: Sequence[_Part]
+
+
+def _kernels(heads: OneClickHeads, images: Sequence[_Windowed]) -> Sequence[Tensor]:
+    """Kernels ``[K, 169]`` of each group's candidates, group after group; those of windows in one batch."""
     size = 2 * heads.kernel_reach + 1
-    patches, insides, slots, ready = [], [], [], {}
-    levels = torch.cat([c.levels for c in chosen]).tolist()
-    places = torch.cat([c.places for c in chosen]).tolist()
-    for index, (level, (slot, row, column)) in enumerate(zip(levels, places, strict=True)):
-        if slot < 0:
-            ready[index] = free[level].kernels[column]
-            continue
-        region = (slot, slice(None), slice(row, row + size), slice(column, column + size))
-        patches.append(windows[level].features[region])
-        insides.append(windows[level].features_inside[region])
-        slots.append(index)
-    device = windows[0].features.device
-    kernels = torch.zeros(len(levels), heads.kernels.out_channels, device=device)  # float32, also in autocast
+    patches, insides, slots, ready, counts = [], [], [], {}, []
+    total = 0
+    for image in images:
+        for part in image.chosen:
+            counts.append(len(part.scores))
+            for level, (slot, row, column) in zip(part.levels.tolist(), part.places.tolist(), strict=True):
+                if slot < 0:
+                    ready[total] = image.free[level].kernels[column]
+                else:
+                    window = image.windows[level]
+                    region = (slot, slice(None), slice(row, row + size), slice(column, column + size))
+                    patches.append(window.features[region])
+                    insides.append(window.features_inside[region])
+                    slots.append(total)
+                total += 1
+    device = images[0].windows[0].features.device
+    kernels = torch.zeros(total, heads.kernels.out_channels, device=device)  # float32, also in autocast
     if patches:
         kernels[slots] = heads.kernels_from_patches(torch.stack(patches), torch.stack(insides)).float()
     for index, kernel in ready.items():
         kernels[index] = kernel
-    return kernels
+    return torch.split(kernels, counts)
 
 
 def nms(boxes: Tensor, scores: Tensor, threshold: float, limit: int) -> Tensor:
     """Indices of the best boxes ``[K, 4]``, none overlapping a better one by more than an IoU; best first."""
-    order = torch.argsort(scores, descending=True, stable=True)[:100]
+    order = torch.argsort(scores, descending=True, stable=True)[:MOST_BOXES]
+    best = boxes[order]
+    areas = (best[:, 2] - best[:, 0]) * (best[:, 3] - best[:, 1])
+    low = torch.maximum(best[:, None, :2], best[None, :, :2])
+    high = torch.minimum(best[:, None, 2:], best[None, :, 2:])
+    overlap = (high - low).clamp(min=0).prod(2)  # [K, K]
+    union = (areas[:, None] + areas[None] - overlap).clamp(min=1e-6)
+    alike = (overlap / union > threshold).cpu().numpy()
     kept: list[int] = []
-    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    while len(order) and len(kept) < limit:
-        first, rest = order[0], order[1:]
-        kept.append(int(first))
-        low = torch.maximum(boxes[first, :2], boxes[rest, :2])
-        high = torch.minimum(boxes[first, 2:], boxes[rest, 2:])
-        overlap = (high - low).clamp(min=0).prod(1)
-        iou = overlap / (areas[first] + areas[rest] - overlap).clamp(min=1e-6)
-        order = rest[iou <= threshold]
-    return torch.tensor(kept, dtype=torch.long, device=boxes.device)
+    left = np.ones(len(alike), bool)
+    for index, own in enumerate(alike):
+        if len(kept) == limit:
+            break
+        if left[index]:
+            kept.append(index)
+            left &= ~own
+    return order[kept]

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from models.one_click.candidates import (
     Candidates,
+    ClickedGroups,
     FreeLocations,
     find_candidates,
     free_locations,
@@ -171,6 +172,10 @@ def without_specks(mask: np.ndarray, clicks: Sequence[tuple[float, float]]) -> n
     return keep[labels]
 
 
+# An image, and for each object its clicks (x, y) in pixels of the network's input.
+Asked = tuple[EncodedImage, Sequence[Sequence[tuple[float, float]]]]
+
+
 class ObjectFinder:
     """Runs a 1C-DSN: the image once, then any clicks on windows.
 
@@ -239,7 +244,7 @@ class ObjectFinder:
         """
         return [
             _first_that_fits(own, candidates, group, avoid)
-            for group, (own, candidates) in zip(groups, self._candidates(encoded, groups), strict=True)
+            for group, (own, candidates) in zip(groups, self._candidates([(encoded, groups)])[0], strict=True)
         ]
 
     @torch.no_grad()
@@ -252,21 +257,34 @@ class ObjectFinder:
             encoded: The image.
             groups: As for :meth:`find`.
         """
+        return self.candidates_in([(encoded, groups)])[0]
+
+    @torch.no_grad()
+    def candidates_in(self, asked: Sequence[Asked]) -> list[list[list[FoundObject]]]:
+        """The same in several images, such as the copies of one photo, at once.
+
+        Args:
+            asked: Images, and for each the groups as for :meth:`find`.
+
+        Returns:
+            For each image what :meth:`candidates` gives.
+        """
         return [
-            _all_that_fit(own, candidates, group)
-            for group, (own, candidates) in zip(groups, self._candidates(encoded, groups), strict=True)
+            [_all_that_fit(own, one, group) for group, (own, one) in zip(groups, found, strict=True)]
+            for (_, groups), found in zip(asked, self._candidates(asked), strict=True)
         ]
 
-    def _candidates(
+    def _candidates(self, asked: Sequence[Asked]) -> list[list[tuple[EncodedImage, Candidates]]]:
+        """For each image and group its boxes, and the image as that group's masks see it."""
+        if not self.model.config.heads_are_local:
+            return [self._candidates_of_passes(encoded, groups) for encoded, groups in asked]
+        clicked = [ClickedGroups(one.pyramid, one.free, groups) for one, groups in asked if groups]
+        found = iter(find_candidates(self.model.heads, clicked) if clicked else [])
+        return [[(encoded, one) for one in next(found)] if groups else [] for encoded, groups in asked]
+
+    def _candidates_of_passes(
         self, encoded: EncodedImage, groups: Sequence[Sequence[tuple[float, float]]]
     ) -> list[tuple[EncodedImage, Candidates]]:
-        """For each group its boxes, and the image as that group's masks see it."""
-        if not groups:
-            return []
-        if self.model.config.heads_are_local:
-            heads = self.model.heads
-            found = find_candidates(heads, encoded.pyramid, encoded.free, groups)
-            return [(encoded, candidates) for candidates in found]
         results: list[tuple[EncodedImage, Candidates]] = []
         output = None
         for group in groups:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import torch
 from torch import Tensor
@@ -15,6 +16,8 @@ from torch import Tensor
 from models.one_click.heads import LevelOutput, OneClickHeads
 from models.one_click.layers import shrink
 from models.pyramid import STRIDES
+
+Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -63,48 +66,68 @@ class _Cut:
     inputs: Tensor
 
 
-def run_windows(
-    heads: OneClickHeads,
-    pyramid: Sequence[Tensor],
-    centers: Sequence[tuple[float, float]],
-    groups: Sequence[Sequence[tuple[float, float]]],
-) -> list[WindowOutput]:
-    """Heads around J clicks on all levels: what a full pass with each click's group in the click map gives.
+@dataclass(frozen=True)
+class ClickedImage:
+    """An image, and the clicks whose windows are wanted.
 
-    The levels share the heads and the windows their size, so all of them are one batch.
-
-    Args:
-        heads: The detection and kernel heads, in evaluation mode with BatchNorm.
-        pyramid: P2–P5 of one image, ``[C, H, W]`` each.
+    Attributes:
+        pyramid: P2–P5, ``[C, H, W]`` each.
         centers: (x, y) in pixels, one window each.
         groups: For each window, all clicks (x, y) of its click map.
     """
-    cuts = [_cut(heads, feature, level, centers, groups) for level, feature in enumerate(pyramid)]
-    inside = torch.cat([cut.inside for cut in cuts])[:, None].to(pyramid[0].dtype)  # [4 J, 1, T, T]
-    levels = torch.arange(len(cuts), device=inside.device).repeat_interleave(len(centers))  # [4 J]
-    inputs = torch.cat([cut.inputs for cut in cuts]).contiguous(memory_format=torch.channels_last)
+
+    pyramid: Sequence[Tensor]
+    centers: Sequence[Point]
+    groups: Sequence[Sequence[Point]]
+
+
+def run_windows(heads: OneClickHeads, images: Sequence[ClickedImage]) -> list[list[WindowOutput]]:
+    """Heads around clicks on all levels: what full passes with each click's group in the click map give.
+
+    The levels share the heads, and all windows have one size, so those of all images are one batch.
+
+    Args:
+        heads: The detection and kernel heads, in evaluation mode with BatchNorm.
+        images: Such as the copies of one photo.
+
+    Returns:
+        For each image its levels.
+    """
+    cuts = [
+        (level, _cut(heads, feature, level, image.centers, image.groups))
+        for image in images
+        for level, feature in enumerate(image.pyramid)
+    ]
+    counts = [len(cut.rows) for _, cut in cuts]
+    inputs = torch.cat([cut.inputs for _, cut in cuts]).contiguous(memory_format=torch.channels_last)
+    inside = torch.cat([cut.inside for _, cut in cuts])[:, None].to(inputs.dtype)  # [N, 1, T, T]
+    levels = torch.tensor([level for level, _ in cuts], device=inputs.device)
+    levels = levels.repeat_interleave(torch.tensor(counts, device=inputs.device))  # [N]
     output = heads.on_windows(inputs, inside, levels)
     parts = zip(
         *(
-            torch.split(part, len(centers))
+            torch.split(part, counts)
             for part in (output.logits, output.distances, output.centerness, output.features)
         ),
         strict=True,
     )
-    return [
-        _trimmed(LevelOutput(*part), heads, level, cut)
-        for level, (part, cut) in enumerate(zip(parts, cuts, strict=True))
-    ]
+    trimmed = iter(
+        [
+            _trimmed(LevelOutput(*part), heads, level, cut)
+            for (level, cut), part in zip(cuts, parts, strict=True)
+        ]
+    )
+    return [list(islice(trimmed, len(image.pyramid))) for image in images]
 
 
 def _cut(
     heads: OneClickHeads,
     feature: Tensor,
     level: int,
-    centers: Sequence[tuple[float, float]],
-    groups: Sequence[Sequence[tuple[float, float]]],
+    centers: Sequence[Point],
+    groups: Sequence[Sequence[Point]],
 ) -> _Cut:
-    """The inputs of one level's windows; arguments as for :func:`run_windows`."""
+    """The inputs of one level's windows; arguments as :class:`ClickedImage` has them."""
     stride = STRIDES[level]
     height, width = feature.shape[-2:]
     # cells around a click that the inputs need

@@ -231,6 +231,11 @@ class ScriptedFinder:
     def candidates(self, encoded: EncodedImage, groups: Sequence[object]) -> list[list[FoundObject]]:
         return [[] if answer is None else [answer] for answer in self.find(encoded, groups)]
 
+    def candidates_in(
+        self, asked: Sequence[tuple[EncodedImage, Sequence[object]]]
+    ) -> list[list[list[FoundObject]]]:
+        return [self.candidates(*one) for one in asked]
+
 
 def scripted_scene(*answers: FoundObject | None, verification: object = None) -> PhotoScene:
     """A photo of 8 × 8 pixels, seen twice, four times, … as large: one answer for each view."""

@@ -44,6 +44,11 @@ class GridFinder:
     ) -> list[list[FoundObject]]:
         return [[] if answer is None else [answer] for answer in self.find(encoded, groups)]
 
+    def candidates_in(
+        self, asked: Sequence[tuple[EncodedImage, Sequence[Sequence[tuple[float, float]]]]]
+    ) -> list[list[list[FoundObject]]]:
+        return [self.candidates(*one) for one in asked]
+
 
 class SideVerification:
     """Objects are alike when their sides differ by less than 10 pixels."""

@@ -13,7 +13,7 @@ from models.agreement import PlacedObject, most_agreed
 from models.chooser import ChooserConfig, ChooserModel
 from models.ids import SelectionConfig
 from models.judge import JudgeConfig, JudgeModel
-from models.one_click.finder import FoundObject
+from models.one_click.finder import FoundObject, ObjectFinder
 from models.selector import Selector
 from models.variants import CLICKS_OF_ONE_ROUND, with_settings
 from models.view import PhotoView
@@ -126,9 +126,10 @@ def test_without_clicks_every_window_is_click_free(selector: Selector, image: np
     assert selector.without_clicks().encode(image).segment([CLICKS[0]]) is not None
 
 
-def agreed(view: PhotoView, click: Click) -> FoundObject:
+def agreed(finder: ObjectFinder, view: PhotoView, click: Click) -> FoundObject:
     """What a click selects in the only view of a photo as large as the view."""
-    items = [PlacedObject(item, 1.0) for item in view.candidates([[(click.x, click.y)]])[0]]
+    found = finder.candidates(view.encoded, [[(click.x, click.y)]])[0]
+    items = [PlacedObject(item, 1.0) for item in found]
     answer = most_agreed(items, items, [item.vote for item in items])
     assert answer is not None
     return answer.found
@@ -141,7 +142,7 @@ def test_proposed_clicks_are_the_peaks_of_the_heatmap(selector: Selector, image:
     assert len(proposed) == 7
     assert confidences == sorted(confidences, reverse=True)
     (view,) = scene.views
-    exemplar = agreed(view, CLICKS[0])
+    exemplar = agreed(selector.models.finder, view, CLICKS[0])
     heatmap = view.heatmap([exemplar])[: 120 // 4, : 192 // 4]
     click, best = proposed[0]
     assert best == pytest.approx(heatmap.max().item())
@@ -152,7 +153,7 @@ def test_similarities_are_those_that_the_selection_uses(selector: Selector, imag
     scene = selector.with_selection(zoom_in=False).encode(image)  # `agreed` looks at no crops
     alike = scene.similarities(CLICKS)
     (view,) = scene.views
-    items = [agreed(view, click) for click in CLICKS]
+    items = [agreed(selector.models.finder, view, click) for click in CLICKS]
     for row, item in enumerate(items):
         np.testing.assert_allclose(alike[row], view.similarity_to(item, [])(items), atol=1e-3)
 
@@ -162,16 +163,20 @@ def test_clicks_that_find_nothing_have_no_similarity(
 ) -> None:
     scene = selector.encode(image)
     (view,) = scene.views
-    find, candidates = view.find, view.candidates
+    finder = selector.models.finder
+    find, ask = view.find, finder.candidates_in
 
     def not_the_second(groups, avoid=()):
         return [None if group[0][0] == CLICKS[1].x else find([group])[0] for group in groups]
 
-    def none_of_the_second(groups):
-        return [[] if group[0][0] == CLICKS[1].x else candidates([group])[0] for group in groups]
+    def none_of_the_second(asked):
+        return [
+            [[] if group[0][0] == CLICKS[1].x else ask([(encoded, [group])])[0][0] for group in groups]
+            for encoded, groups in asked
+        ]
 
     monkeypatch.setattr(view, "find", not_the_second)
-    monkeypatch.setattr(view, "candidates", none_of_the_second)
+    monkeypatch.setattr(finder, "candidates_in", none_of_the_second)
     known = np.isfinite(scene.similarities(CLICKS))
     assert known.tolist() == [[True, False, True], [False] * 3, [True, False, True]]
     assert scene.propose_clicks(CLICKS[1]) == []

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from models.one_click import OneClickModel, finder
-from models.one_click.candidates import Candidates, find_candidates, nms, no_locations
+from models.one_click.candidates import Candidates, ClickedGroups, find_candidates, nms, no_locations
 from models.one_click.dynamic_masks import dynamic_masks
 from models.one_click.finder import EncodedImage, FoundObject, ObjectFinder
 from models.one_click.model import click_maps_of
@@ -43,6 +43,11 @@ def image() -> Tensor:
 @pytest.fixture(scope="module")
 def encoded(network: OneClickModel, image: Tensor) -> EncodedImage:
     return ObjectFinder(network, everywhere=True).encode(image, SIDE, SIDE)
+
+
+def asked(encoded: EncodedImage, groups: Sequence[Points]) -> ClickedGroups:
+    """Groups of clicks in an image, as the finder asks for candidates."""
+    return ClickedGroups(encoded.pyramid, encoded.free, groups)
 
 
 def plain_nms(boxes: np.ndarray, scores: np.ndarray, threshold: float, limit: int) -> list[int]:
@@ -204,7 +209,7 @@ def test_candidates_are_the_best_boxes_that_hold_a_click(
     network: OneClickModel, image: Tensor, encoded: EncodedImage
 ) -> None:
     for clicks in ([CLICKS[0]], [CLICKS[1]], CLICKS[3:5]):
-        found = find_candidates(network.heads, encoded.pyramid, encoded.free, [clicks], limit=50)[0]
+        found = find_candidates(network.heads, [asked(encoded, [clicks])], limit=50)[0][0]
         dense = dense_locations(network, image, clicks)
         order = plain_nms(dense["boxes"], dense["scores"], 0.6, 50)
         np.testing.assert_allclose(found.scores, dense["scores"][order], atol=1e-5)
@@ -222,9 +227,11 @@ def test_locations_beyond_the_windows_are_candidates_too(
     order = plain_nms(dense["boxes"], dense["scores"], 0.6, 50)
     beyond = [index for index in order if not dense["near"][index]]
     assert beyond  # this click of this network has such candidates
-    with_free = find_candidates(network.heads, encoded.pyramid, encoded.free, [clicks], limit=50)[0]
+    with_free = find_candidates(network.heads, [asked(encoded, [clicks])], limit=50)[0][0]
     nothing = [no_locations(network.heads, torch.device("cpu"))] * 4
-    without = find_candidates(network.heads, encoded.pyramid, nothing, [clicks], limit=50)[0]
+    without = find_candidates(network.heads, [ClickedGroups(encoded.pyramid, nothing, [clicks])], limit=50)[
+        0
+    ][0]
     keys = {(dense["levels"][i], *dense["points"][i].tolist()) for i in beyond}
     found = [
         {(level, *point) for level, point in zip(c.levels.tolist(), c.points.tolist(), strict=True)}
@@ -233,6 +240,24 @@ def test_locations_beyond_the_windows_are_candidates_too(
     assert keys <= found[0]
     assert found[1]
     assert not keys & found[1]
+
+
+def test_several_images_at_once_are_answered_as_one_by_one(
+    network: OneClickModel, image: Tensor, encoded: EncodedImage
+) -> None:
+    finder = ObjectFinder(network, everywhere=True)
+    lower = finder.encode(image[..., : SIDE - 32, :].flip(3), SIDE - 32, SIDE)
+    questions = [(encoded, [[CLICKS[0]], CLICKS[3:5]]), (lower, []), (lower, [[c] for c in CLICKS])]
+    together = finder.candidates_in(questions)
+    assert [len(found) for found in together] == [2, 0, len(CLICKS)]
+    assert any(together[0])
+    assert any(together[2])
+    for question, found in zip(questions, together, strict=True):
+        for items, alone in zip(found, finder.candidates(*question), strict=True):
+            for item, expected in zip(items, alone, strict=True):
+                assert (item.top, item.left, item.clicks) == (expected.top, expected.left, expected.clicks)
+                np.testing.assert_allclose(item.score, expected.score, atol=1e-5)
+                np.testing.assert_allclose(item.logits, expected.logits, atol=1e-3)
 
 
 def test_groups_do_not_see_each_other(network: OneClickModel, encoded: EncodedImage) -> None:
@@ -280,7 +305,9 @@ def scripted(
         torch.zeros(len(candidates), dtype=torch.long),
         kernels,
     )
-    monkeypatch.setattr(finder, "find_candidates", lambda heads, pyramid, free, groups: [fixed] * len(groups))
+    monkeypatch.setattr(
+        finder, "find_candidates", lambda heads, images: [[fixed] * len(image.groups) for image in images]
+    )
     return ObjectFinder(random_one_click()), EncodedImage([], torch.zeros(8, 40, 40), [], 160, 160)
 
 

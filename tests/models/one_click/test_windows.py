@@ -8,7 +8,7 @@ import torch
 from models.one_click import OneClickConfig, OneClickModel
 from models.one_click.criterion import cut_patches
 from models.one_click.model import click_maps_of
-from models.one_click.windows import run_windows
+from models.one_click.windows import ClickedImage, run_windows
 
 SIZE = 192
 
@@ -41,7 +41,8 @@ def test_windows_equal_the_full_pass(model: OneClickModel, clicks: list[tuple[fl
         free = model(image)
         changed_somewhere = 0
         pyramid = [feature[0] for feature in full.pyramid]
-        for level, window in enumerate(run_windows(model.heads, pyramid, clicks, [clicks] * len(clicks))):
+        asked = ClickedImage(pyramid, clicks, [clicks] * len(clicks))
+        for level, window in enumerate(run_windows(model.heads, [asked])[0]):
             dense = full.levels[level]
             covered = torch.zeros(dense.logits.shape[-2:], dtype=torch.bool)
             for slot in range(len(clicks)):
