@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Protocol
 
-import cv2
 import numpy as np
 import torch
 
 from models.selector import WORKING_SIZES, Selector
 from toolkit.data.progress import track
 from toolkit.errors import InputError
+from toolkit.processes import Processes
 from toolkit.split import ImageRecord, Split, read_split
 
 
@@ -94,14 +91,9 @@ def collect(job: Collection, limit: int | None = None, seed: int = 0, workers: i
 
 
 def _collect_in_processes(job: Collection, records: Sequence[ImageRecord], workers: int) -> None:
-    # spawned: a fork of a process with threads (OpenCV's, PyTorch's) may hang
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(job,)) as pool:
-        try:
-            for future in track([pool.submit(_write, job, record) for record in records], "photos"):
-                future.result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+    shared = Processes(partial(_write, job), partial(_begin, job), ("models.collecting",))
+    for _ in track(shared.run(records, workers), "photos", len(records)):
+        pass
 
 
 class _Worker:
@@ -124,9 +116,7 @@ def _worker(job: Collection) -> _Worker:
 
 def _begin(job: Collection) -> None:
     """Start a process: one thread, since there are as many of them as wanted."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asked; it ends the others
     torch.set_num_threads(1)
-    cv2.setNumThreads(0)
     _worker(job)
 
 

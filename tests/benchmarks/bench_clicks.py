@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.bench_clicks
 
-Times are medians of one process; only their ratios mean anything on another machine. The networks have random
-weights: their speed needs no trained ones.
+Times are medians of one process; only their ratios mean anything on another machine. First one view of noise
+and networks with random weights; then the bundled selector, with all of its views, on coins.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from __future__ import annotations
 import itertools
 import statistics
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
+import cv2
 import numpy as np
 import torch
 
@@ -98,6 +99,83 @@ def measure(side: int, repeats: int = 5) -> ClickCosts:
     )
 
 
+@dataclass(frozen=True)
+class BundledCosts:
+    """Seconds of the bundled selector on a photo of coins.
+
+    Attributes:
+        side: The longer one of the photo, pixels.
+        encode: Encoding it.
+        click: One click after that, on something new.
+        fifty: Fifty clicks in one batch.
+        coins: How many objects a click on a coin selected.
+        first_group: Selecting those, the first time on this photo.
+        later_group: The same from another coin.
+    """
+
+    side: int
+    encode: float
+    click: float
+    fifty: float
+    coins: int
+    first_group: float
+    later_group: float
+
+
+def measure_bundled(side: int, repeats: int = 5) -> BundledCosts:
+    """Measure the bundled selector on 96 coins: four times scikit-image's photo, ``side`` pixels wide."""
+    from skimage import data
+
+    selector = Selector.load()
+    coins = np.tile(data.coins(), (2, 2))  # [606, 768]
+    height = round(side * coins.shape[0] / coins.shape[1])
+    image = np.repeat(cv2.resize(coins, (side, height))[..., None], 3, axis=2)
+    views = selector.encode(image).views
+    points = np.random.default_rng(0).uniform(0, (side, height), (200, 2))
+    clicks = [Click(float(x), float(y)) for x, y in points]
+    places = iter(clicks)
+
+    def scene() -> PhotoScene:
+        """The encoded photo, with no memory of earlier clicks."""
+        return PhotoScene(selector.models, views, (height, side), image)
+
+    unit = side / coins.shape[1]
+    first, later = Click(36 * unit, 49 * unit), Click(155 * unit, 120 * unit)  # in the middle of two coins
+    groups = []
+    for _ in range(max(repeats // 2, 1)):
+        encoded = selector.encode(image)
+        started = perf_counter()
+        found = encoded.select_similar(first)
+        between = perf_counter()
+        encoded.select_similar(later)
+        groups.append((between - started, perf_counter() - between, len(found)))
+    first_group, later_group, selected = (statistics.median(values) for values in zip(*groups, strict=True))
+    return BundledCosts(
+        side=side,
+        encode=median_time(lambda: selector.encode(image), max(repeats // 2, 1)),
+        click=median_time(lambda: scene().segment([next(places)]), 4 * repeats),
+        fifty=median_time(lambda: scene().segment_each(clicks[-50:]), max(repeats // 2, 1)),
+        coins=int(selected),
+        first_group=first_group,
+        later_group=later_group,
+    )
+
+
+def bundled_lines(costs: Sequence[BundledCosts]) -> list[str]:
+    """A table of what the bundled selector costs."""
+    names = (
+        "side   encode s   click ms   first / later click   50 clicks s   group of   first time s   later s"
+    )
+    lines = [names]
+    for cost in costs:
+        lines.append(
+            f"{cost.side:4} {cost.encode:10.3f} {1000 * cost.click:10.1f} "
+            f"{(cost.encode + cost.click) / cost.click:21.0f} {cost.fifty:13.2f} {cost.coins:10} "
+            f"{cost.first_group:14.2f} {cost.later_group:9.2f}"
+        )
+    return lines
+
+
 def main() -> None:
     """Print the ratios."""
     costs = [measure(side) for side in SIDES]
@@ -110,6 +188,7 @@ def main() -> None:
             f"{cost.side:4} {cost.encode:10.3f} {1000 * cost.click:10.1f} {first:27.0f} "
             f"{cost.fifty / cost.click:21.1f} {cost.click / costs[0].click:22.2f}"
         )
+    lines += ["", *bundled_lines([measure_bundled(side) for side in SIDES])]
     sys.stdout.write("\n".join(lines) + "\n")
 
 

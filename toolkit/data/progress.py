@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Protocol, TypeVar
+from collections.abc import Iterable, Iterator, Sized
+from typing import TypeVar
 
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
 
 
-class Countable(Protocol[T_co]):
-    """What can be iterated over and counted beforehand."""
+def track(items: Iterable[T], task: str, total: int | None = None) -> Iterator[T]:
+    """Iterate over `items` under a progress bar named `task`; silent where standard error is no terminal.
 
-    def __len__(self) -> int: ...
-
-    def __iter__(self) -> Iterator[T_co]: ...
-
-
-def track(items: Countable[T], task: str) -> Iterator[T]:
-    """Iterate over `items` under a progress bar named `task`; silent where standard error is no terminal."""
+    Args:
+        items: what to iterate over.
+        task: what the bar is called.
+        total: how many items there are; their own count by default, where they have one.
+    """
     from rich.console import Console
     from rich.progress import Progress
 
+    count = len(items) if total is None and isinstance(items, Sized) else total
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        yield from progress.track(items, total=len(items), description=task)
+        yield from progress.track(items, total=count, description=task)

@@ -241,18 +241,18 @@ def test_a_worker_that_dies_is_replaced(sources, reference, tmp_path, monkeypatc
     """The pool breaks once; what was under way is made again."""
     from concurrent.futures.process import BrokenProcessPool
 
-    from synth.build import local
+    from toolkit.processes import Processes
 
-    real, broken = local._run_pool, []
+    real, broken = Processes._run_pool, []
 
-    def breaking(job, indices, workers):
-        for number, made in enumerate(real(job, indices, workers)):
+    def breaking(self, items, workers):
+        for number, made in enumerate(real(self, items, workers)):
             if number == 2 and not broken:
                 broken.append(True)
                 raise BrokenProcessPool("a worker was killed")
             yield made
 
-    monkeypatch.setattr(local, "_run_pool", breaking)
+    monkeypatch.setattr(Processes, "_run_pool", breaking)
     run(sources, tmp_path / "split", workers=2)
     assert broken
     assert digest(tmp_path / "split") == reference[1]
