@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,9 @@ from models.cpn import ProposalConfig, ProposalModel
 from models.cpn.heatmap import heatmap_target
 from models.data.group_samples import GroupBatch, GroupSample, collate_groups, make_group_sample
 from models.losses import center_focal_loss
-from models.one_click.finder import EncodedImage, FoundObject
+from models.one_click.finder import EncodedImage
 from models.recipes.schema import ProposalRecipe
-from models.tasks.frozen import encode, load_frozen, mask_and_box, predicted
+from models.tasks.frozen import encode, load_frozen, masks_and_boxes
 from models.tasks.networks import as_network
 from models.tasks.one_click import decay_groups
 from models.tasks.proposal_validation import ProposalValidation
@@ -81,10 +80,7 @@ class ProposalTask:
         # from the sample itself, so that the number of exemplars depends on the sample's index only
         count = 1 + (int(target.click[0] * 7 + target.click[1] * 13) % MOST_EXEMPLARS)
         chosen = [target, *siblings[: count - 1]]
-        found: Sequence[FoundObject | None] = [None] * len(chosen)
-        if sample.predicted:
-            found = predicted(self.frozen, encoded, [o.click for o in chosen])
-        pairs = [mask_and_box(f, o, encoded) for f, o in zip(found, chosen, strict=True)]
+        pairs = masks_and_boxes(self.frozen, encoded, chosen, sample.predicted)
         usable = [pair for pair in pairs if pair is not None]
         if not usable:
             return None

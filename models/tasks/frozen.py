@@ -70,6 +70,23 @@ def predicted(
     return ObjectFinder(model).find(encoded, [[point] for point in points])
 
 
+def masks_and_boxes(
+    model: OneClickModel, encoded: EncodedImage, objects: Sequence[GroupObject], predict: bool
+) -> list[tuple[Tensor, Tensor] | None]:
+    """Coverage and box of each object, see :func:`mask_and_box`.
+
+    Args:
+        model: The network.
+        encoded: The picture.
+        objects: Of it.
+        predict: Whether the network is asked; otherwise they are the true ones.
+    """
+    found: Sequence[FoundObject | None] = [None] * len(objects)
+    if predict:
+        found = predicted(model, encoded, [item.click for item in objects])
+    return [mask_and_box(own, item, encoded) for own, item in zip(found, objects, strict=True)]
+
+
 def mask_and_box(
     found: FoundObject | None, truth: GroupObject | None, encoded: EncodedImage
 ) -> tuple[Tensor, Tensor] | None:

@@ -22,12 +22,19 @@ from models.data.group_samples import (
     may_be_alike,
 )
 from models.losses import contrastive_loss
-from models.one_click.finder import EncodedImage, FoundObject
+from models.one_click.finder import EncodedImage
 from models.pvm import VerificationConfig, VerificationModel
 from models.pvm.model import ObjectInputs, pairwise_distance
 from models.recipes.schema import VerificationRecipe
 from models.tasks.false_proposals import false_clicks, shows_sibling
-from models.tasks.frozen import encode, load_frozen, load_frozen_proposals, mask_and_box, predicted
+from models.tasks.frozen import (
+    encode,
+    load_frozen,
+    load_frozen_proposals,
+    mask_and_box,
+    masks_and_boxes,
+    predicted,
+)
 from models.tasks.networks import as_network
 from models.tasks.one_click import decay_groups
 from models.tasks.pair_validation import PairValidation
@@ -114,11 +121,8 @@ class VerificationTask:
         finds: list[Find] = []
         truths: list[GroupObject | None] = []
         exemplar: Find | None = None
-        found: Sequence[FoundObject | None] = [None] * len(sample.objects)
-        if sample.predicted:
-            found = predicted(self.frozen, encoded, [o.click for o in sample.objects])
-        for slot, (item, truth) in enumerate(zip(found, sample.objects, strict=True)):
-            pair = mask_and_box(item, truth, encoded)
+        pairs = masks_and_boxes(self.frozen, encoded, sample.objects, sample.predicted)
+        for slot, (pair, truth) in enumerate(zip(pairs, sample.objects, strict=True)):
             if pair is not None:
                 finds.append(pair)
                 truths.append(truth)

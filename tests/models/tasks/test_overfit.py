@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-import models.tasks.cpn
+import models.tasks.frozen
 import models.tasks.pvm
 from models.cpn.heatmap import find_peaks
 from models.losses import dice_loss
@@ -59,7 +59,7 @@ def true_masks(monkeypatch: pytest.MonkeyPatch) -> None:
     def nothing(network: object, encoded: object, points: Sequence[object]) -> list[None]:
         return [None] * len(points)
 
-    monkeypatch.setattr(models.tasks.cpn, "predicted", nothing)
+    monkeypatch.setattr(models.tasks.frozen, "predicted", nothing)
     monkeypatch.setattr(models.tasks.pvm, "predicted", nothing)
 
 

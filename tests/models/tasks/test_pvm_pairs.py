@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import models.tasks.frozen
 import models.tasks.pvm
 from models.data.composer import FIRST_PASTED_GROUP as PASTED
 from models.data.group_samples import GroupObject, GroupSample
@@ -134,6 +135,7 @@ def finds_of(
     def find(network: object, encoded: object, points: list[tuple[float, float]]) -> list[FoundObject | None]:
         return [found(places[x], 2, (x, y)) if x in places else None for x, y in points]
 
+    monkeypatch.setattr(models.tasks.frozen, "predicted", find)
     monkeypatch.setattr(models.tasks.pvm, "predicted", find)
     encoded = EncodedImage([torch.zeros(16, 24, 24)], torch.zeros(8, 24, 24), [], 96, 96)
     finds, truths = task._finds(sample, encoded)

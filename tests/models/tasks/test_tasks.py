@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import models.tasks.cpn
+import models.tasks.frozen
 from models.cpn import ProposalModel
 from models.cpn.heatmap import heatmap_target
 from models.data.group_samples import GroupObject, GroupSample
@@ -117,7 +118,9 @@ def group_sample(*groups: int, target: int | None, click: tuple[float, float] = 
 @pytest.fixture
 def true_masks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the frozen network find nothing, so that the true masks stand in."""
-    monkeypatch.setattr(models.tasks.cpn, "predicted", lambda network, encoded, points: [None] * len(points))
+    monkeypatch.setattr(
+        models.tasks.frozen, "predicted", lambda network, encoded, points: [None] * len(points)
+    )
 
 
 @pytest.mark.usefixtures("true_masks")
@@ -156,7 +159,7 @@ def test_true_exemplars_ask_the_network_for_nothing(
     def predicted(network: object, encoded: object, points: list[tuple[float, float]]) -> None:
         raise AssertionError("the network was asked")
 
-    monkeypatch.setattr(models.tasks.cpn, "predicted", predicted)
+    monkeypatch.setattr(models.tasks.frozen, "predicted", predicted)
     sample = replace(group_sample(5, 5, target=0, click=(0.0, 0.0)), predicted=False)
     (encoded,) = models.tasks.cpn.encode(cpn.frozen, cpn.collate([sample]).image, False)
     found = cpn._exemplars(sample, encoded)
