@@ -187,14 +187,15 @@ def selections(
         str | None, typer.Option("--system", help="Folder of weights; bundled by default.")
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="So many photos, drawn with --seed.")] = None,
+    clicks: Annotated[int, typer.Option(min=1, help="Members of each group that are clicked, at most.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Of the drawing, and of what is clicked.")] = 0,
     workers: Annotated[int, typer.Option(min=1, help="Processes, of one thread each.")] = 1,
 ) -> None:
-    """Click one member of every group and keep what is selected, and how right it is: the judge's lessons."""
+    """Click members of every group and keep what is selected, and how right it is: the judge's lessons."""
     from models.collecting import Collection, collect
     from models.judge.lessons import SelectionCollector
 
-    photos = collect(Collection(SelectionCollector(seed), split, out, source), limit, seed, workers)
+    photos = collect(Collection(SelectionCollector(clicks, seed), split, out, source), limit, seed, workers)
     typer.echo(f"{out}: selections of {photos} photos")
 
 

@@ -38,12 +38,14 @@ class JudgeLesson:
 
 @dataclass(frozen=True)
 class SelectionCollector:
-    """Clicks one member of each group of a photo.
+    """Clicks members of each group of a photo.
 
     Attributes:
-        seed: Of which member is clicked.
+        clicks: Members of a group that are clicked, one after the other, at most.
+        seed: Of which ones.
     """
 
+    clicks: int = 1
     seed: int = 0
     lacking: str = "no groups; objects of one kind need a common group_id"
 
@@ -53,20 +55,31 @@ class SelectionCollector:
 
     def write(self, path: Path, split: Split, record: ImageRecord, selector: Selector) -> None:
         """Write the lessons of a photo."""
-        write_lessons(path, lessons_of(split, record, selector, self.seed))
+        write_lessons(path, lessons_of(split, record, selector, self.clicks, self.seed))
 
 
-def lessons_of(split: Split, record: ImageRecord, selector: Selector, seed: int = 0) -> list[JudgeLesson]:
-    """The lessons of one photo: a click in the middle of one member of each of its groups."""
+def lessons_of(
+    split: Split, record: ImageRecord, selector: Selector, clicks: int = 1, seed: int = 0
+) -> list[JudgeLesson]:
+    """The lessons of one photo: a click in the middle of each of some members of its groups.
+
+    Args:
+        split: Of the photo.
+        record: The photo.
+        selector: What selects.
+        clicks: Members of a group that are clicked, at most.
+        seed: Of which ones.
+    """
     scene = selector.encode(split.open_image(record))
+    config = selector.models.config.before_judge()
     lessons = []
     for group, masks in _groups(split, record).items():
-        place = int(np.random.default_rng([seed, record.id, group]).integers(len(masks)))
-        config = selector.models.config.before_judge()
-        selection = scene.selection(center_click(masks[place]), config=config)
-        if selection is not None:
-            masks.insert(0, masks.pop(place))
-            lessons.append(lesson_of(selection, masks, scene))
+        rng = np.random.default_rng([seed, record.id, group])
+        for place in rng.permutation(len(masks))[:clicks]:
+            selection = scene.selection(center_click(masks[place]), config=config)
+            if selection is not None:
+                others = [mask for index, mask in enumerate(masks) if index != place]
+                lessons.append(lesson_of(selection, [masks[place], *others], scene))
     return lessons
 
 

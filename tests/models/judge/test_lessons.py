@@ -84,6 +84,18 @@ def test_collected_lessons(selector: Selector, weights: str, tmp_path: Path) -> 
     assert not lesson.right[1:].any()  # there is no sibling
 
 
+def test_some_members_of_each_group_are_clicked(selector: Selector, tmp_path: Path) -> None:
+    boxes = [(4, 4, 24, 24), (36, 4, 24, 24), (68, 4, 24, 24)]
+    three = [object_of(box_mask(*box, SHAPE), group_id=3) for box in boxes]
+    lonely = [object_of(box_mask(20, 50, 40, 40, SHAPE), group_id=1)]
+    write_objects(tmp_path / "split", [three + lonely])
+    split = read_split(tmp_path / "split")
+    found = {clicks: lessons_of(split, split.images[0], selector, clicks) for clicks in (1, 2, 3, 9)}
+    assert {clicks: len(lessons) for clicks, lessons in found.items()} == {1: 2, 2: 3, 3: 4, 9: 4}
+    firsts = {lesson.features[0].tobytes() for lesson in found[9]}
+    assert len(firsts) == 4  # each time another one
+
+
 @given(st.lists(st.integers(1, 6), max_size=4), st.integers(0, 99))
 def test_written_and_read(tmp_path_factory: pytest.TempPathFactory, counts: list[int], seed: int) -> None:
     folder = tmp_path_factory.mktemp("lessons")
