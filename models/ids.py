@@ -46,7 +46,7 @@ class SelectionConfig:
     zoom_in: bool = True
     refine: bool = True
     judge: bool = True
-    judged_confidence: float = 0.1
+    judged_confidence: float = 0.05
     judged_similarity: float = 0.3
 
     def before_judge(self) -> SelectionConfig:

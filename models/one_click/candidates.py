@@ -11,7 +11,7 @@ from torch import Tensor
 
 from models.one_click.criterion import cut_patches
 from models.one_click.heads import LevelOutput, OneClickHeads
-from models.one_click.windows import ClickedImage, Point, WindowOutput, run_windows
+from models.one_click.windows import ClickedImage, WindowOutput, run_windows
 from models.pyramid import STRIDES
 
 SCORE_THRESHOLD = 0.05  # Entity Segmentation, inference
@@ -95,45 +95,26 @@ def no_locations(heads: OneClickHeads, device: torch.device) -> FreeLocations:
     )
 
 
-@dataclass(frozen=True)
-class ClickedGroups:
-    """An image and what is clicked in it.
-
-    Attributes:
-        pyramid: P2–P5, ``[C, H, W]`` each.
-        free: The click-free locations of each level.
-        groups: For each object, its clicks (x, y) in pixels; each group is clicked alone.
-    """
-
-    pyramid: Sequence[Tensor]
-    free: Sequence[FreeLocations]
-    groups: Sequence[Sequence[Point]]
-
-
 def find_candidates(
-    heads: OneClickHeads, images: Sequence[ClickedGroups], limit: int = 6
+    heads: OneClickHeads,
+    images: Sequence[ClickedImage],
+    free: Sequence[Sequence[FreeLocations]],
+    limit: int = 6,
 ) -> list[list[Candidates]]:
     """The best boxes that contain a click of each group; the windows of all images are one batch.
 
     Args:
         heads: Detection and kernel heads.
         images: Such as the copies of one photo.
+        free: Of each image, the click-free locations of each level.
         limit: Candidates per group after NMS.
 
     Returns:
         For each image one for each group.
     """
-    clicked = [
-        ClickedImage(
-            image.pyramid,
-            [point for group in image.groups for point in group],
-            [group for group in image.groups for _ in group],
-        )
-        for image in images
-    ]
     parts = [
-        _Windowed(windows, image.free, _best_of_groups(windows, image, limit))
-        for windows, image in zip(run_windows(heads, clicked), images, strict=True)
+        _Windowed(windows, own, _best_of_groups(windows, image, own, limit))
+        for windows, image, own in zip(run_windows(heads, images), images, free, strict=True)
     ]
     kernels = iter(_kernels(heads, parts))
     return [
@@ -142,7 +123,9 @@ def find_candidates(
     ]
 
 
-def _best_of_groups(windows: Sequence[WindowOutput], image: ClickedGroups, limit: int) -> list[_Part]:
+def _best_of_groups(
+    windows: Sequence[WindowOutput], image: ClickedImage, free: Sequence[FreeLocations], limit: int
+) -> list[_Part]:
     """The best boxes of each group of one image."""
     chosen = []
     first = 0
@@ -151,9 +134,7 @@ def _best_of_groups(windows: Sequence[WindowOutput], image: ClickedGroups, limit
         first += len(group)
         clicks = torch.tensor(list(group), dtype=torch.float32, device=image.pyramid[0].device)  # [P, 2]
         parts = [_from_windows(windows, own, clicks)]
-        parts += [
-            _from_free(f, w, own, clicks) for f, w in zip(image.free, windows, strict=True) if len(f.scores)
-        ]
+        parts += [_from_free(f, w, own, clicks) for f, w in zip(free, windows, strict=True) if len(f.scores)]
         chosen.append(_best(_join(parts), limit))
     return chosen
 

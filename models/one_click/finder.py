@@ -13,7 +13,6 @@ from torch import Tensor
 
 from models.one_click.candidates import (
     Candidates,
-    ClickedGroups,
     FreeLocations,
     find_candidates,
     free_locations,
@@ -22,6 +21,7 @@ from models.one_click.candidates import (
 from models.one_click.dynamic_masks import MASK_STRIDE, SIZES_OF_INTEREST, dynamic_masks
 from models.one_click.full_pass import candidates_of_pass, clicked_pass
 from models.one_click.model import OneClickModel
+from models.one_click.windows import ClickedImage
 
 # A mask is computed inside its predicted box, grown by this part of its sides and at least so many cells of
 # stride 4,
@@ -278,8 +278,9 @@ class ObjectFinder:
         """For each image and group its boxes, and the image as that group's masks see it."""
         if not self.model.config.heads_are_local:
             return [self._candidates_of_passes(encoded, groups) for encoded, groups in asked]
-        clicked = [ClickedGroups(one.pyramid, one.free, groups) for one, groups in asked if groups]
-        found = iter(find_candidates(self.model.heads, clicked) if clicked else [])
+        clicked = [ClickedImage(one.pyramid, groups) for one, groups in asked if groups]
+        free = [one.free for one, groups in asked if groups]
+        found = iter(find_candidates(self.model.heads, clicked, free) if clicked else [])
         return [[(encoded, one) for one in next(found)] if groups else [] for encoded, groups in asked]
 
     def _candidates_of_passes(

@@ -68,17 +68,20 @@ class _Cut:
 
 @dataclass(frozen=True)
 class ClickedImage:
-    """An image, and the clicks whose windows are wanted.
+    """An image and what is clicked in it.
 
     Attributes:
         pyramid: P2–P5, ``[C, H, W]`` each.
-        centers: (x, y) in pixels, one window each.
-        groups: For each window, all clicks (x, y) of its click map.
+        groups: For each object, its clicks (x, y) in pixels; each group is clicked alone.
     """
 
     pyramid: Sequence[Tensor]
-    centers: Sequence[Point]
     groups: Sequence[Sequence[Point]]
+
+    @property
+    def centers(self) -> list[Point]:
+        """All clicks, group after group; each gets a window."""
+        return [point for group in self.groups for point in group]
 
 
 def run_windows(heads: OneClickHeads, images: Sequence[ClickedImage]) -> list[list[WindowOutput]]:
@@ -91,10 +94,10 @@ def run_windows(heads: OneClickHeads, images: Sequence[ClickedImage]) -> list[li
         images: Such as the copies of one photo.
 
     Returns:
-        For each image its levels.
+        For each image its levels, whose windows are those of its ``centers``.
     """
     cuts = [
-        (level, _cut(heads, feature, level, image.centers, image.groups))
+        (level, _cut(heads, feature, level, image))
         for image in images
         for level, feature in enumerate(image.pyramid)
     ]
@@ -120,15 +123,9 @@ def run_windows(heads: OneClickHeads, images: Sequence[ClickedImage]) -> list[li
     return [list(islice(trimmed, len(image.pyramid))) for image in images]
 
 
-def _cut(
-    heads: OneClickHeads,
-    feature: Tensor,
-    level: int,
-    centers: Sequence[Point],
-    groups: Sequence[Sequence[Point]],
-) -> _Cut:
-    """The inputs of one level's windows; arguments as :class:`ClickedImage` has them."""
-    stride = STRIDES[level]
+def _cut(heads: OneClickHeads, feature: Tensor, level: int, image: ClickedImage) -> _Cut:
+    """The inputs of one level's windows."""
+    stride, centers = STRIDES[level], image.centers
     height, width = feature.shape[-2:]
     # cells around a click that the inputs need
     margin = click_reach(heads) + heads.config.head_depth + heads.kernel_reach
@@ -143,7 +140,7 @@ def _cut(
     valid = inside[:, None].to(feature.dtype)
     clicks = torch.zeros(len(centers), 1, 2 * margin + 3, 2 * margin + 3, device=device, dtype=feature.dtype)
     origins = (cells - margin - 1).tolist()
-    for index, group in enumerate(groups):
+    for index, group in enumerate(own for own in image.groups for _ in own):
         for x, y in group:
             row, column = cell_of(x, y, stride, height, width)
             r, c = row - origins[index][0], column - origins[index][1]

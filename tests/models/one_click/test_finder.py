@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from models.one_click import OneClickModel, finder
-from models.one_click.candidates import Candidates, ClickedGroups, find_candidates, nms, no_locations
+from models.one_click.candidates import Candidates, find_candidates, nms, no_locations
 from models.one_click.dynamic_masks import dynamic_masks
 from models.one_click.finder import EncodedImage, FoundObject, ObjectFinder
 from models.one_click.model import click_maps_of
-from models.one_click.windows import click_reach
+from models.one_click.windows import ClickedImage, click_reach
 from tests.helpers.networks import random_one_click
 
 SIDE = 96  # no level has more than 1000 locations, so none is left out for their number
@@ -43,11 +43,6 @@ def image() -> Tensor:
 @pytest.fixture(scope="module")
 def encoded(network: OneClickModel, image: Tensor) -> EncodedImage:
     return ObjectFinder(network, everywhere=True).encode(image, SIDE, SIDE)
-
-
-def asked(encoded: EncodedImage, groups: Sequence[Points]) -> ClickedGroups:
-    """Groups of clicks in an image, as the finder asks for candidates."""
-    return ClickedGroups(encoded.pyramid, encoded.free, groups)
 
 
 def plain_nms(boxes: np.ndarray, scores: np.ndarray, threshold: float, limit: int) -> list[int]:
@@ -209,7 +204,8 @@ def test_candidates_are_the_best_boxes_that_hold_a_click(
     network: OneClickModel, image: Tensor, encoded: EncodedImage
 ) -> None:
     for clicks in ([CLICKS[0]], [CLICKS[1]], CLICKS[3:5]):
-        found = find_candidates(network.heads, [asked(encoded, [clicks])], limit=50)[0][0]
+        clicked = ClickedImage(encoded.pyramid, [clicks])
+        found = find_candidates(network.heads, [clicked], [encoded.free], limit=50)[0][0]
         dense = dense_locations(network, image, clicks)
         order = plain_nms(dense["boxes"], dense["scores"], 0.6, 50)
         np.testing.assert_allclose(found.scores, dense["scores"][order], atol=1e-5)
@@ -227,11 +223,10 @@ def test_locations_beyond_the_windows_are_candidates_too(
     order = plain_nms(dense["boxes"], dense["scores"], 0.6, 50)
     beyond = [index for index in order if not dense["near"][index]]
     assert beyond  # this click of this network has such candidates
-    with_free = find_candidates(network.heads, [asked(encoded, [clicks])], limit=50)[0][0]
+    clicked = ClickedImage(encoded.pyramid, [clicks])
+    with_free = find_candidates(network.heads, [clicked], [encoded.free], limit=50)[0][0]
     nothing = [no_locations(network.heads, torch.device("cpu"))] * 4
-    without = find_candidates(network.heads, [ClickedGroups(encoded.pyramid, nothing, [clicks])], limit=50)[
-        0
-    ][0]
+    without = find_candidates(network.heads, [clicked], [nothing], limit=50)[0][0]
     keys = {(dense["levels"][i], *dense["points"][i].tolist()) for i in beyond}
     found = [
         {(level, *point) for level, point in zip(c.levels.tolist(), c.points.tolist(), strict=True)}
@@ -306,7 +301,7 @@ def scripted(
         kernels,
     )
     monkeypatch.setattr(
-        finder, "find_candidates", lambda heads, images: [[fixed] * len(image.groups) for image in images]
+        finder, "find_candidates", lambda heads, images, free: [[fixed] * len(i.groups) for i in images]
     )
     return ObjectFinder(random_one_click()), EncodedImage([], torch.zeros(8, 40, 40), [], 160, 160)
 

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from models.one_click.candidates import ClickedGroups, find_candidates
+from models.one_click.candidates import find_candidates
 from models.one_click.finder import EncodedImage, FoundObject, ObjectFinder
 from models.one_click.full_pass import candidates_of_pass, clicked_pass
 from models.one_click.model import OneClickModel, click_maps_of
+from models.one_click.windows import ClickedImage
 from tests.helpers.networks import random_one_click
 
 SIDE = 96
@@ -58,7 +59,7 @@ def bare(encoded: EncodedImage) -> EncodedImage:
 def test_local_heads_give_the_same_candidates_from_windows_and_from_full_passes(embedding: bool) -> None:
     network = lively(click_embedding=embedding)
     encoded = encoded_by(network)
-    windows = find_candidates(network.heads, [ClickedGroups(encoded.pyramid, encoded.free, GROUPS)])[0]
+    windows = find_candidates(network.heads, [ClickedImage(encoded.pyramid, GROUPS)], [encoded.free])[0]
     for group, expected in zip(GROUPS, windows, strict=True):
         output = clicked_pass(network, encoded.pyramid, group, encoded.mask_features)
         found = candidates_of_pass(network, output, group)

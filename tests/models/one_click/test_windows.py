@@ -41,7 +41,7 @@ def test_windows_equal_the_full_pass(model: OneClickModel, clicks: list[tuple[fl
         free = model(image)
         changed_somewhere = 0
         pyramid = [feature[0] for feature in full.pyramid]
-        asked = ClickedImage(pyramid, clicks, [clicks] * len(clicks))
+        asked = ClickedImage(pyramid, [clicks])
         for level, window in enumerate(run_windows(model.heads, [asked])[0]):
             dense = full.levels[level]
             covered = torch.zeros(dense.logits.shape[-2:], dtype=torch.bool)
