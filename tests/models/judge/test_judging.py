@@ -27,11 +27,11 @@ def by_similarity(threshold: float) -> JudgeModel:
 
 
 def test_what_is_hardly_right_is_left_out() -> None:
-    first, second, third = judged(by_similarity(0.7), three())
-    assert first == pytest.approx(torch.sigmoid(torch.tensor(3.0)).item(), abs=1e-4)
-    assert second == pytest.approx(torch.sigmoid(torch.tensor(1.0)).item(), abs=1e-4)
+    first, second, third = judged(by_similarity(0.75), three())
+    assert first == pytest.approx(torch.sigmoid(torch.tensor(2.5)).item(), abs=1e-4)
+    assert second == pytest.approx(torch.sigmoid(torch.tensor(0.5)).item(), abs=1e-4)
     assert third is None
-    assert torch.sigmoid(torch.tensor(-3.0)).item() < LEAST
+    assert torch.sigmoid(torch.tensor(-3.5)).item() < LEAST
 
 
 def test_the_clicked_object_always_stays() -> None:
