@@ -262,13 +262,12 @@ def _kernels(heads: OneClickHeads, images: Sequence[_Windowed]) -> Sequence[Tens
 def nms(boxes: Tensor, scores: Tensor, threshold: float, limit: int) -> Tensor:
     """Indices of the best boxes ``[K, 4]``, none overlapping a better one by more than an IoU; best first."""
     order = torch.argsort(scores, descending=True, stable=True)[:MOST_BOXES]
-    best = boxes[order]
-    areas = (best[:, 2] - best[:, 0]) * (best[:, 3] - best[:, 1])
-    low = torch.maximum(best[:, None, :2], best[None, :, :2])
-    high = torch.minimum(best[:, None, 2:], best[None, :, 2:])
-    overlap = (high - low).clamp(min=0).prod(2)  # [K, K]
-    union = (areas[:, None] + areas[None] - overlap).clamp(min=1e-6)
-    alike = (overlap / union > threshold).cpu().numpy()
+    x1, y1, x2, y2 = boxes[order].cpu().numpy().T  # so few that NumPy's smaller overhead counts
+    width = np.minimum(x2[:, None], x2) - np.maximum(x1[:, None], x1)  # [K, K]
+    height = np.minimum(y2[:, None], y2) - np.maximum(y1[:, None], y1)
+    overlap = np.maximum(width, 0) * np.maximum(height, 0)
+    areas = (x2 - x1) * (y2 - y1)
+    alike = overlap / np.maximum(areas[:, None] + areas - overlap, 1e-6) > threshold
     kept: list[int] = []
     left = np.ones(len(alike), bool)
     for index, own in enumerate(alike):

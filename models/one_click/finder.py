@@ -242,10 +242,12 @@ class ObjectFinder:
             groups: For each object, its clicks (x, y) in pixels of the network's input.
             avoid: Clicks that no mask may hold.
         """
-        return [
-            _first_that_fits(own, candidates, group, avoid)
-            for group, (own, candidates) in zip(groups, self._candidates([(encoded, groups)])[0], strict=True)
-        ]
+        found = self._candidates([(encoded, groups)])[0]
+        with _in_float32(encoded):
+            return [
+                _first_that_fits(own, candidates, group, avoid)
+                for group, (own, candidates) in zip(groups, found, strict=True)
+            ]
 
     @torch.no_grad()
     def candidates(
@@ -269,10 +271,13 @@ class ObjectFinder:
         Returns:
             For each image what :meth:`candidates` gives.
         """
-        return [
-            [_all_that_fit(own, one, group) for group, (own, one) in zip(groups, found, strict=True)]
-            for (_, groups), found in zip(asked, self._candidates(asked), strict=True)
-        ]
+        answers = []
+        for (encoded, groups), found in zip(asked, self._candidates(asked), strict=True):
+            with _in_float32(encoded):
+                answers.append(
+                    [_all_that_fit(own, one, group) for group, (own, one) in zip(groups, found, strict=True)]
+                )
+        return answers
 
     def _candidates(self, asked: Sequence[Asked]) -> list[list[tuple[EncodedImage, Candidates]]]:
         """For each image and group its boxes, and the image as that group's masks see it."""
@@ -294,6 +299,11 @@ class ObjectFinder:
             own = replace(encoded, mask_features=output.mask_features[0])
             results.append((own, candidates_of_pass(self.model, output, group)))
         return results
+
+
+def _in_float32(encoded: EncodedImage) -> torch.autocast:
+    """Where masks are drawn: they are small, and their kernels need the precision."""
+    return torch.autocast(encoded.mask_features.device.type, enabled=False)
 
 
 def _all_that_fit(
@@ -335,15 +345,14 @@ def _masked(
     top = min(max(int((y1 - grow_y) // MASK_STRIDE) - BOX_MARGIN, 0), height - 1)
     right = max(min(int((x2 + grow_x) // MASK_STRIDE) + 1 + BOX_MARGIN, width), left + 1)
     bottom = max(min(int((y2 + grow_y) // MASK_STRIDE) + 1 + BOX_MARGIN, height), top + 1)
-    sizes = torch.tensor(SIZES_OF_INTEREST, device=encoded.mask_features.device)
-    with torch.autocast(encoded.mask_features.device.type, enabled=False):  # small, and in float32
-        logits = dynamic_masks(
-            encoded.mask_features[:, top:bottom, left:right],
-            candidates.kernels[index : index + 1],
-            candidates.points[index : index + 1],
-            sizes[candidates.levels[index : index + 1]],
-            origin=(left, top),
-        )[0]
+    size = torch.tensor([SIZES_OF_INTEREST[int(candidates.levels[index])]], device=candidates.points.device)
+    logits = dynamic_masks(
+        encoded.mask_features[:, top:bottom, left:right],
+        candidates.kernels[index : index + 1],
+        candidates.points[index : index + 1],
+        size,
+        origin=(left, top),
+    )[0]
     return FoundObject(
         logits.cpu().numpy(),
         top,

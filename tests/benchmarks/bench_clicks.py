@@ -30,6 +30,7 @@ from models.view import SelectionModels
 from toolkit.clicks import Click
 
 SIDES = (512, 1024, 2048)
+COINS_WIDTH, COINS_HEIGHT = 768, 606  # of four times scikit-image's photo of coins, pixels
 
 
 @dataclass(frozen=True)
@@ -122,24 +123,34 @@ class BundledCosts:
     later_group: float
 
 
-def measure_bundled(side: int, repeats: int = 5) -> BundledCosts:
-    """Measure the bundled selector on 96 coins: four times scikit-image's photo, ``side`` pixels wide."""
+def coins_photo(width: int, height: int) -> np.ndarray:
+    """96 coins, four times scikit-image's photo, uint8 ``[H, W, 3]``."""
     from skimage import data
 
+    coins = cv2.resize(np.tile(data.coins(), (2, 2)), (width, height))
+    return np.repeat(coins[..., None], 3, axis=2)
+
+
+def clicks_on(image: np.ndarray, count: int) -> list[Click]:
+    """Clicks anywhere on a photo."""
+    height, width = image.shape[:2]
+    points = np.random.default_rng(0).uniform(0, (width, height), (count, 2))
+    return [Click(float(x), float(y)) for x, y in points]
+
+
+def measure_bundled(side: int, repeats: int = 5) -> BundledCosts:
+    """Measure the bundled selector on a photo of coins, ``side`` pixels wide."""
     selector = Selector.load()
-    coins = np.tile(data.coins(), (2, 2))  # [606, 768]
-    height = round(side * coins.shape[0] / coins.shape[1])
-    image = np.repeat(cv2.resize(coins, (side, height))[..., None], 3, axis=2)
+    image = coins_photo(side, round(side * COINS_HEIGHT / COINS_WIDTH))
     views = selector.encode(image).views
-    points = np.random.default_rng(0).uniform(0, (side, height), (200, 2))
-    clicks = [Click(float(x), float(y)) for x, y in points]
+    clicks = clicks_on(image, 200)
     places = iter(clicks)
 
     def scene() -> PhotoScene:
         """The encoded photo, with no memory of earlier clicks."""
-        return PhotoScene(selector.models, views, (height, side), image)
+        return PhotoScene(selector.models, views, image.shape[:2], image)
 
-    unit = side / coins.shape[1]
+    unit = side / COINS_WIDTH
     first, later = Click(36 * unit, 49 * unit), Click(155 * unit, 120 * unit)  # in the middle of two coins
     groups = []
     for _ in range(max(repeats // 2, 1)):
