@@ -112,6 +112,8 @@ def find_candidates(
     Returns:
         For each image one for each group.
     """
+    if not any(image.groups for image in images):
+        return [[] for _ in images]
     parts = [
         _Windowed(windows, own, _best_of_groups(windows, image, own, limit))
         for windows, image, own in zip(run_windows(heads, images), images, free, strict=True)

@@ -283,10 +283,9 @@ class ObjectFinder:
         """For each image and group its boxes, and the image as that group's masks see it."""
         if not self.model.config.heads_are_local:
             return [self._candidates_of_passes(encoded, groups) for encoded, groups in asked]
-        clicked = [ClickedImage(one.pyramid, groups) for one, groups in asked if groups]
-        free = [one.free for one, groups in asked if groups]
-        found = iter(find_candidates(self.model.heads, clicked, free) if clicked else [])
-        return [[(encoded, one) for one in next(found)] if groups else [] for encoded, groups in asked]
+        clicked = [ClickedImage(encoded.pyramid, groups) for encoded, groups in asked]
+        found = find_candidates(self.model.heads, clicked, [encoded.free for encoded, _ in asked])
+        return [[(encoded, one) for one in own] for (encoded, _), own in zip(asked, found, strict=True)]
 
     def _candidates_of_passes(
         self, encoded: EncodedImage, groups: Sequence[Sequence[tuple[float, float]]]

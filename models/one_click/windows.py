@@ -130,7 +130,8 @@ def _cut(heads: OneClickHeads, feature: Tensor, level: int, image: ClickedImage)
     # cells around a click that the inputs need
     margin = click_reach(heads) + heads.config.head_depth + heads.kernel_reach
     device = feature.device
-    cells = torch.tensor([cell_of(x, y, stride, height, width) for x, y in centers], device=device)  # [J, 2]
+    own_cells = [cell_of(x, y, stride, height, width) for x, y in centers]
+    cells = torch.tensor(own_cells, dtype=torch.long, device=device).view(-1, 2)  # [J, 2]; J may be 0
     steps = torch.arange(-margin, margin + 1, device=device)
     rows, columns = cells[:, :1] + steps, cells[:, 1:] + steps  # [J, T]
     inside = ((rows >= 0) & (rows < height))[:, :, None] & ((columns >= 0) & (columns < width))[:, None]

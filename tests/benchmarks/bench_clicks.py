@@ -138,18 +138,18 @@ def clicks_on(image: np.ndarray, count: int) -> list[Click]:
     return [Click(float(x), float(y)) for x, y in points]
 
 
+def without_memory(selector: Selector, scene: PhotoScene) -> PhotoScene:
+    """The same encoded photo, with no memory of earlier clicks."""
+    return PhotoScene(selector.models, scene.views, (scene.height, scene.width), scene.photo)
+
+
 def measure_bundled(side: int, repeats: int = 5) -> BundledCosts:
     """Measure the bundled selector on a photo of coins, ``side`` pixels wide."""
     selector = Selector.load()
     image = coins_photo(side, round(side * COINS_HEIGHT / COINS_WIDTH))
-    views = selector.encode(image).views
+    scene = selector.encode(image)
     clicks = clicks_on(image, 200)
     places = iter(clicks)
-
-    def scene() -> PhotoScene:
-        """The encoded photo, with no memory of earlier clicks."""
-        return PhotoScene(selector.models, views, image.shape[:2], image)
-
     unit = side / COINS_WIDTH
     first, later = Click(36 * unit, 49 * unit), Click(155 * unit, 120 * unit)  # in the middle of two coins
     groups = []
@@ -164,8 +164,10 @@ def measure_bundled(side: int, repeats: int = 5) -> BundledCosts:
     return BundledCosts(
         side=side,
         encode=median_time(lambda: selector.encode(image), max(repeats // 2, 1)),
-        click=median_time(lambda: scene().segment([next(places)]), 4 * repeats),
-        fifty=median_time(lambda: scene().segment_each(clicks[-50:]), max(repeats // 2, 1)),
+        click=median_time(lambda: without_memory(selector, scene).segment([next(places)]), 4 * repeats),
+        fifty=median_time(
+            lambda: without_memory(selector, scene).segment_each(clicks[-50:]), max(repeats // 2, 1)
+        ),
         coins=int(selected),
         first_group=first_group,
         later_group=later_group,
@@ -174,10 +176,9 @@ def measure_bundled(side: int, repeats: int = 5) -> BundledCosts:
 
 def bundled_lines(costs: Sequence[BundledCosts]) -> list[str]:
     """A table of what the bundled selector costs."""
-    names = (
+    lines = [
         "side   encode s   click ms   first / later click   50 clicks s   group of   first time s   later s"
-    )
-    lines = [names]
+    ]
     for cost in costs:
         lines.append(
             f"{cost.side:4} {cost.encode:10.3f} {1000 * cost.click:10.1f} "

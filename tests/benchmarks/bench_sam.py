@@ -15,9 +15,8 @@ from time import process_time
 import torch
 from transformers import SamConfig, SamModel
 
-from models.scene import PhotoScene
 from models.selector import Selector
-from tests.benchmarks.bench_clicks import clicks_on, coins_photo, median_time
+from tests.benchmarks.bench_clicks import clicks_on, coins_photo, median_time, without_memory
 from toolkit.clicks import Click
 
 SIDE = 1024  # pixels; SAM's own input size
@@ -49,7 +48,7 @@ def measure(repeats: int = 3) -> FirstClick:
     """Measure both; the first run of each does not count."""
     image = coins_photo(SIDE, SIDE)
     selector = Selector.load()
-    views = selector.encode(image).views
+    scene = selector.encode(image)
     places = iter(clicks_on(image, 100))
     torch.manual_seed(0)
     sam = SamModel(SamConfig()).eval()
@@ -62,8 +61,8 @@ def measure(repeats: int = 3) -> FirstClick:
     def sam_click() -> None:
         sam(pixel_values=pixels, input_points=point, multimask_output=False)
 
-    def later_click() -> None:  # with no memory of earlier clicks
-        PhotoScene(selector.models, views, (SIDE, SIDE), image).segment([next(places)])
+    def later_click() -> None:
+        without_memory(selector, scene).segment([next(places)])
 
     return FirstClick(
         later=median_time(later_click, 40, process_time),

@@ -245,6 +245,7 @@ def test_several_images_at_once_are_answered_as_one_by_one(
     questions = [(encoded, [[CLICKS[0]], CLICKS[3:5]]), (lower, []), (lower, [[c] for c in CLICKS])]
     together = finder.candidates_in(questions)
     assert [len(found) for found in together] == [2, 0, len(CLICKS)]
+    assert finder.candidates_in([(encoded, []), (lower, [])]) == [[], []]
     assert any(together[0])
     assert any(together[2])
     for question, found in zip(questions, together, strict=True):
