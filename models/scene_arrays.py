@@ -1,7 +1,8 @@
 """An encoded photo as plain arrays and back, for a cache on disk.
 
 What the networks computed is kept in half precision: half the size, and of a mask only pixels of its edge
-change. What follows from it cheaply (CPN's memory) is computed again when it is first needed.
+change. What follows from it cheaply is computed again: the towers' first layers when it is read, CPN's
+memory when it is first needed.
 """
 
 from __future__ import annotations
@@ -75,8 +76,9 @@ def _view(models: SelectionModels, arrays: Mapping[str, np.ndarray], scale: floa
     tensors = {name: _restored(array).to(device) for name, array in arrays.items()}  # type: ignore[arg-type]
     levels = sum(name.startswith("pyramid") for name in arrays)
     height, width = (int(side) for side in arrays["inner"])
+    pyramid = [tensors[f"pyramid{level}"] for level in range(levels)]
     encoded = EncodedImage(
-        [tensors[f"pyramid{level}"] for level in range(levels)],
+        pyramid,
         tensors["mask_features"],
         [
             FreeLocations(**{name: tensors[f"free{level}.{name}"] for name in FREE_LOCATIONS})
@@ -84,6 +86,7 @@ def _view(models: SelectionModels, arrays: Mapping[str, np.ndarray], scale: floa
         ],
         height,
         width,
+        models.finder.first_layers(pyramid),
     )
     return PhotoView(models, tensors["image"], encoded, scale)
 

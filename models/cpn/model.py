@@ -152,10 +152,24 @@ class ProposalModel(PreTrainedModel):
         fullest = coverage.amax((1, 2, 3), keepdim=True)
         return (coverage >= torch.minimum(fullest, torch.tensor(0.5, device=masks.device))).to(masks.dtype)
 
-    def forward(self, pyramid: Sequence[Tensor], masks: Sequence[Tensor], boxes: Sequence[Tensor]) -> Tensor:
-        """Heatmap logits ``[B, H / 4, W / 4]``: what :meth:`remember` and :meth:`heatmap` give each image."""
+    def forward(
+        self,
+        pyramid: Sequence[Tensor],
+        masks: Sequence[Tensor],
+        boxes: Sequence[Tensor],
+        owners: Sequence[int] | None = None,
+    ) -> Tensor:
+        """Heatmap logits ``[G, H / 4, W / 4]``: what :meth:`remember` and :meth:`heatmap` give G groups.
+
+        Args:
+            pyramid: Of B images, as for :meth:`remember`.
+            masks: Of each group, as for :meth:`queries`.
+            boxes: The same.
+            owners: The image of each group; by default each image has one.
+        """
         memories = self.remember(pyramid)  # for this pass only, so no answer of theirs is worth keeping
-        return torch.stack([self._computed(*item) for item in zip(memories, masks, boxes, strict=True)])
+        owned = memories if owners is None else [memories[owner] for owner in owners]
+        return torch.stack([self._computed(*item) for item in zip(owned, masks, boxes, strict=True)])
 
     def heatmap(self, memory: ProposalMemory, masks: Tensor, boxes: Tensor) -> Tensor:
         """Heatmap logits ``[H / 4, W / 4]`` for exemplars of one group; arguments as for :meth:`queries`.

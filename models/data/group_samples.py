@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -59,6 +60,7 @@ class GroupSample:
         siblings: uint8 ``[S / 4, S / 4]``, 0–255: all of the target's group, with what is too small or too
             hidden to be clicked; None when there is no target.
         predicted: Whether what is learned from are the frozen network's masks; the true ones otherwise.
+        further: Indices of members of other groups that are clicked too, each by itself.
     """
 
     image: np.ndarray
@@ -67,6 +69,7 @@ class GroupSample:
     target: int | None
     siblings: np.ndarray | None = None
     predicted: bool = True
+    further: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -149,9 +152,31 @@ def _draw_target(objects: Sequence[GroupObject], rng: np.random.Generator) -> in
     if not objects:
         return None
     groups = [o.group for o in objects]
-    several = sorted({g for g in groups if groups.count(g) > 1}) or sorted(set(groups))
-    chosen = several[int(rng.integers(len(several)))]
-    members = [i for i, g in enumerate(groups) if g == chosen]
+    several = _groups_of_several(objects) or sorted(set(groups))
+    return _draw_member(objects, several[int(rng.integers(len(several)))], rng)
+
+
+def draw_further(sample: GroupSample, rng: np.random.Generator, most: int) -> tuple[int, ...]:
+    """A member of each of some other groups of several objects than the target's.
+
+    Args:
+        sample: Without a target it gives none.
+        rng: Draws the groups and their members.
+        most: So many, at most.
+    """
+    if sample.target is None:
+        return ()
+    objects = sample.objects
+    others = [g for g in _groups_of_several(objects) if g != objects[sample.target].group]
+    return tuple(_draw_member(objects, int(g), rng) for g in rng.permutation(others)[:most])
+
+
+def _groups_of_several(objects: Sequence[GroupObject]) -> list[int]:
+    return sorted(group for group, count in Counter(o.group for o in objects).items() if count > 1)
+
+
+def _draw_member(objects: Sequence[GroupObject], group: int, rng: np.random.Generator) -> int:
+    members = [i for i, o in enumerate(objects) if o.group == group]
     return members[int(rng.integers(len(members)))]
 
 

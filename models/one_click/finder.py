@@ -22,6 +22,7 @@ from models.one_click.dynamic_masks import MASK_STRIDE, SIZES_OF_INTEREST, dynam
 from models.one_click.full_pass import candidates_of_pass, clicked_pass
 from models.one_click.model import OneClickModel
 from models.one_click.windows import ClickedImage
+from models.pyramid import STRIDES
 
 # A mask is computed inside its predicted box, grown by this part of its sides and at least so many cells of
 # stride 4,
@@ -47,6 +48,8 @@ class EncodedImage:
         free: Locations that score without a click, where those take part; see :class:`ObjectFinder`.
         height: Of the network's input, pixels, without padding.
         width: The same.
+        first: Of each level what the towers' first layers make of it without clicks, ``[2 C', H / stride,
+            W / stride]``; None where each click computes its own part.
     """
 
     pyramid: list[Tensor]
@@ -54,11 +57,12 @@ class EncodedImage:
     free: list[FreeLocations]
     height: int
     width: int
+    first: Sequence[Tensor | None] = (None,) * len(STRIDES)
 
     @property
     def nbytes(self) -> int:
         """Memory that the tensors hold."""
-        tensors = [*self.pyramid, self.mask_features]
+        tensors = [*self.pyramid, self.mask_features, *(one for one in self.first if one is not None)]
         for level in self.free:
             tensors += [level.rows, level.columns, level.scores, level.boxes, level.kernels]
         return sum(t.element_size() * t.nelement() for t in tensors)
@@ -207,11 +211,23 @@ class ObjectFinder:
         """The same from a pyramid (``[C, H, W]`` a level) and mask features that are there already."""
         heads = self.model.heads
         kept = [p.float() for p in pyramid]
-        if not self.everywhere:
-            empty = [no_locations(heads, features.device) for _ in kept]
-            return EncodedImage(kept, features.float(), empty, height, width)
-        free = [free_locations(heads, heads(p[None], None, level), level) for level, p in enumerate(kept)]
-        return EncodedImage(kept, features.float(), free, height, width)
+        if self.everywhere:
+            free = [free_locations(heads, heads(p[None], None, level), level) for level, p in enumerate(kept)]
+        else:
+            free = [no_locations(heads, features.device) for _ in kept]
+        return EncodedImage(kept, features.float(), free, height, width, self.first_layers(kept))
+
+    @torch.no_grad()
+    def first_layers(self, pyramid: Sequence[Tensor]) -> list[Tensor | None]:
+        """See :attr:`EncodedImage.first`: those of the coarse levels, which are small.
+
+        P2's would cost an image three times as much as theirs together, and each click gain a third as much.
+        """
+        local = self.model.config.heads_are_local
+        return [
+            self.model.heads.first_layers(feature[None])[0] if level and local else None
+            for level, feature in enumerate(pyramid)
+        ]
 
     @torch.no_grad()
     def encode_batch(self, image: Tensor) -> list[EncodedImage]:
@@ -283,7 +299,7 @@ class ObjectFinder:
         """For each image and group its boxes, and the image as that group's masks see it."""
         if not self.model.config.heads_are_local:
             return [self._candidates_of_passes(encoded, groups) for encoded, groups in asked]
-        clicked = [ClickedImage(encoded.pyramid, groups) for encoded, groups in asked]
+        clicked = [ClickedImage(encoded.pyramid, groups, encoded.first) for encoded, groups in asked]
         found = find_candidates(self.model.heads, clicked, [encoded.free for encoded, _ in asked])
         return [[(encoded, one) for one in own] for (encoded, _), own in zip(asked, found, strict=True)]
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from models.one_click.config import OneClickConfig
 from models.one_click.dynamic_masks import KERNEL_PARAMETERS
 from models.one_click.kernel_bank import initial_static_kernels
-from models.one_click.layers import Tower
+from models.one_click.layers import Tower, shrink
 from models.pyramid import STRIDES
 
 CLASS_PRIOR = 0.01  # RetinaNet, section 4.1: the initial probability of a positive
@@ -98,39 +98,62 @@ class OneClickHeads(nn.Module):
             features=box_features,
         )
 
-    def embed_windows(self, feature: Tensor, clicks: Tensor, inside: Tensor, level: int) -> Tensor:
-        """Join windows of a level's features with the projections of their click maps, as :meth:`embed` does.
+    def first_layers(self, feature: Tensor, padding: int = 1) -> Tensor:
+        """What the first convolutions of both towers make of a level without clicks, which only add to it.
 
         Args:
-            feature: ``[N, C, S, S]``, zeros outside the image.
+            feature: ``[B, C, H, W]``, a pyramid level, or windows of it that hold zeros outside the image.
+            padding: 1 for whole maps, 0 for windows, which lose a cell on each side.
+
+        Returns:
+            ``[B, 2 C', H, W]``, the class tower's before the box tower's, not normalised yet.
+        """
+        convs = [tower.units[0].conv for tower in (self.class_tower, self.box_tower)]
+        weight = torch.cat([conv.weight[:, : feature.shape[1]] for conv in convs])
+        # there once BatchNorm is folded
+        biases = [conv.bias for conv in convs if conv.bias is not None]
+        return nn.functional.conv2d(feature, weight, torch.cat(biases) if biases else None, padding=padding)
+
+    def click_layers(self, clicks: Tensor, inside: Tensor, level: int) -> Tensor:
+        """What clicks add to :meth:`first_layers`, on windows.
+
+        Args:
             clicks: ``[N, 1, S + 2, S + 2]`` click maps, one cell wider on each side.
             inside: ``[N, 1, S, S]``, 1 in the image.
             level: 0–3 for P2–P5.
-        """
-        if not self.config.click_embedding:
-            return feature
-        embedding = nn.functional.conv2d(clicks, self.click_convs[level].weight) * inside
-        return torch.cat([feature, embedding], 1)
 
-    def on_windows(self, x: Tensor, inside: Tensor, levels: Tensor) -> LevelOutput:
+        Returns:
+            ``[N, 2 C', S - 2, S - 2]``.
+        """
+        embedding = nn.functional.conv2d(clicks, self.click_convs[level].weight) * inside
+        towers = (self.class_tower, self.box_tower)
+        last = self.config.click_channels
+        weight = torch.cat([tower.units[0].conv.weight[:, -last:] for tower in towers])
+        return nn.functional.conv2d(embedding, weight)
+
+    def on_windows(self, first: Tensor, inside: Tensor, levels: Tensor) -> LevelOutput:
         """The same on windows: exact, because every layer is local (BatchNorm at inference).
 
         Args:
-            x: ``[N, C, S, S]`` from :meth:`embed_windows`, of any levels.
+            first: ``[N, 2 C', S, S]``, what the towers' first convolutions give, of any levels.
             inside: ``[N, 1, S, S]``, 1 in the image.
             levels: long ``[N]``, 0–3 for P2–P5.
 
         Returns:
-            Outputs of size ``S - 2 · (depth + 1)``; ``features`` are one cell wider on each side.
+            ``features`` of size ``S - 2 · (depth - 1)``; all else is as many cells smaller on each side as a
+            kernel reads around its location.
         """
-        class_features = self.class_tower.on_windows(x, inside)
-        box_features = self.box_tower.on_windows(x, inside)
+        class_first, box_first = first.chunk(2, 1)
+        spare = self.kernel_reach - 1  # cells that only the kernels read
+        class_features = self.class_tower.from_first(shrink(class_first, spare), shrink(inside, spare))
+        box_features = self.box_tower.from_first(box_first, inside)
+        read = shrink(box_features, spare)
         conv = nn.functional.conv2d
-        distances = conv(box_features, self.box_distances.weight, self.box_distances.bias)
+        distances = conv(read, self.box_distances.weight, self.box_distances.bias)
         return LevelOutput(
             logits=conv(class_features, self.class_logits.weight, self.class_logits.bias),
             distances=(distances * self.scales[levels].view(-1, 1, 1, 1)).relu(),
-            centerness=conv(box_features, self.centerness.weight, self.centerness.bias),
+            centerness=conv(read, self.centerness.weight, self.centerness.bias),
             features=box_features,
         )
 

@@ -41,7 +41,16 @@ class ConvUnit(nn.Module):
             ``[N, C', S - 2, S - 2]``, again zero outside the image: what zero padding gives the next layer.
         """
         y = nn.functional.conv2d(x, self.conv.weight, self.conv.bias)
-        return self.norm(y).relu() * inside[..., 1:-1, 1:-1]
+        return self.activated(y, shrink(inside, 1))
+
+    def activated(self, y: Tensor, inside: Tensor) -> Tensor:
+        """What windows ``[N, C', S, S]`` of the convolution's output become; zero outside the image.
+
+        Args:
+            y: Of cells outside the image, anything finite.
+            inside: ``[N, 1, S, S]``, 1 where a cell lies in the image.
+        """
+        return self.norm(y).relu() * inside
 
 
 class Tower(nn.Module):
@@ -61,9 +70,25 @@ class Tower(nn.Module):
 
     def on_windows(self, x: Tensor, inside: Tensor) -> Tensor:
         """The same on windows; each unit takes one cell off every side."""
-        for depth, unit in enumerate(self.units):
-            x = unit.on_windows(x, shrink(inside, depth))
-        return x
+        return _in_turn(self.units, x, inside)
+
+    def from_first(self, first: Tensor, inside: Tensor) -> Tensor:
+        """The same on windows of what the first unit's convolution gives.
+
+        Args:
+            first: ``[N, C', S, S]``, not normalised yet; of cells outside the image, anything finite.
+            inside: ``[N, 1, S, S]``, 1 where a cell lies in the image.
+
+        Returns:
+            ``[N, C', S - 2 (depth - 1), …]``.
+        """
+        return _in_turn(self.units[1:], self.units[0].activated(first, inside), inside)
+
+
+def _in_turn(units: Sequence[ConvUnit], x: Tensor, inside: Tensor) -> Tensor:
+    for depth, unit in enumerate(units):
+        x = unit.on_windows(x, shrink(inside, depth))
+    return x
 
 
 def shrink(windows: Tensor, cells: int) -> Tensor:

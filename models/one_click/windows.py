@@ -19,6 +19,9 @@ from models.pyramid import STRIDES
 
 Point = tuple[float, float]
 
+# Cells around a lone click in which the first layers read its embedding, which reaches a cell itself.
+LONE_CLICK_REACH = 3
+
 
 @dataclass(frozen=True)
 class WindowOutput:
@@ -53,35 +56,41 @@ def click_reach(heads: OneClickHeads) -> int:
 
 
 @dataclass(frozen=True)
-class _Cut:
-    """Windows of one level.
-
-    ``rows`` and ``columns`` (long ``[J, T]``) are cells of the map, ``inside`` (bool ``[J, T, T]``) says
-    which exist; ``inputs`` (``[J, C, T, T]``) are click-embedded, zero outside the map.
-    """
-
-    rows: Tensor
-    columns: Tensor
-    inside: Tensor
-    inputs: Tensor
-
-
-@dataclass(frozen=True)
 class ClickedImage:
     """An image and what is clicked in it.
 
     Attributes:
         pyramid: P2–P5, ``[C, H, W]`` each.
         groups: For each object, its clicks (x, y) in pixels; each group is clicked alone.
+        first: Of each level what ``OneClickHeads.first_layers`` makes of it, ``[2 C', H, W]``; None where it
+            is computed in the windows.
     """
 
     pyramid: Sequence[Tensor]
     groups: Sequence[Sequence[Point]]
+    first: Sequence[Tensor | None] = (None,) * len(STRIDES)
 
     @property
     def centers(self) -> list[Point]:
         """All clicks, group after group; each gets a window."""
         return [point for group in self.groups for point in group]
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Where J windows of one level lie, with a border of one cell that the first layers read.
+
+    Attributes:
+        cells: (row, column) of each click.
+        rows: long ``[J, T]``, cells of the map; outside it where out of range.
+        columns: long ``[J, T]``.
+        inside: bool ``[J, T, T]``, which cells lie in the map.
+    """
+
+    cells: list[tuple[int, int]]
+    rows: Tensor
+    columns: Tensor
+    inside: Tensor
 
 
 def run_windows(heads: OneClickHeads, images: Sequence[ClickedImage]) -> list[list[WindowOutput]]:
@@ -96,75 +105,115 @@ def run_windows(heads: OneClickHeads, images: Sequence[ClickedImage]) -> list[li
     Returns:
         For each image its levels, whose windows are those of its ``centers``.
     """
-    cuts = [
-        (level, _cut(heads, feature, level, image))
-        for image in images
-        for level, feature in enumerate(image.pyramid)
-    ]
-    counts = [len(cut.rows) for _, cut in cuts]
-    inputs = torch.cat([cut.inputs for _, cut in cuts]).contiguous(memory_format=torch.channels_last)
-    inside = torch.cat([cut.inside for _, cut in cuts])[:, None].to(inputs.dtype)  # [N, 1, T, T]
-    levels = torch.tensor([level for level, _ in cuts], device=inputs.device)
-    levels = levels.repeat_interleave(torch.tensor(counts, device=inputs.device))  # [N]
-    output = heads.on_windows(inputs, inside, levels)
-    parts = zip(
-        *(
-            torch.split(part, counts)
-            for part in (output.logits, output.distances, output.centerness, output.features)
-        ),
-        strict=True,
+    parts = [(image, level) for image in images for level in range(len(image.pyramid))]
+    places = _places(heads, parts)
+    counts = [len(own.cells) for own in places]
+    first = torch.cat(_first_layers(heads, parts, places))
+    inside = shrink(torch.cat([own.inside for own in places]), 1)[:, None].to(first.dtype)
+    levels = [level for (_, level), count in zip(parts, counts, strict=True) for _ in range(count)]
+    output = heads.on_windows(
+        first.contiguous(memory_format=torch.channels_last),
+        inside,
+        torch.tensor(levels, dtype=torch.long, device=first.device),
     )
+    kinds = (output.logits, output.distances, output.centerness, output.features)
+    outputs = zip(*(torch.split(kind, counts) for kind in kinds), strict=True)
     trimmed = iter(
         [
-            _trimmed(LevelOutput(*part), heads, level, cut)
-            for (level, cut), part in zip(cuts, parts, strict=True)
+            _trimmed(LevelOutput(*own), heads, level, place)
+            for (_, level), place, own in zip(parts, places, outputs, strict=True)
         ]
     )
     return [list(islice(trimmed, len(image.pyramid))) for image in images]
 
 
-def _cut(heads: OneClickHeads, feature: Tensor, level: int, image: ClickedImage) -> _Cut:
-    """The inputs of one level's windows."""
-    stride, centers = STRIDES[level], image.centers
-    height, width = feature.shape[-2:]
-    # cells around a click that the inputs need
+def _places(heads: OneClickHeads, parts: Sequence[tuple[ClickedImage, int]]) -> list[_Places]:
+    """The windows of the clicks of each image and level."""
     margin = click_reach(heads) + heads.config.head_depth + heads.kernel_reach
-    device = feature.device
-    own_cells = [cell_of(x, y, stride, height, width) for x, y in centers]
-    cells = torch.tensor(own_cells, dtype=torch.long, device=device).view(-1, 2)  # [J, 2]; J may be 0
-    steps = torch.arange(-margin, margin + 1, device=device)
-    rows, columns = cells[:, :1] + steps, cells[:, 1:] + steps  # [J, T]
-    inside = ((rows >= 0) & (rows < height))[:, :, None] & ((columns >= 0) & (columns < width))[:, None]
-    safe_rows, safe_columns = rows.clamp(0, height - 1), columns.clamp(0, width - 1)
+    sizes = [image.pyramid[level].shape[-2:] for image, level in parts]
+    cells = [
+        [cell_of(x, y, STRIDES[level], *size) for x, y in image.centers]
+        for (image, level), size in zip(parts, sizes, strict=True)
+    ]
+    counts = [len(own) for own in cells]
+    device = parts[0][0].pyramid[0].device
+    every = torch.tensor([cell for own in cells for cell in own], dtype=torch.long, device=device)
+    limits = torch.tensor(sizes, dtype=torch.long, device=device).repeat_interleave(
+        torch.tensor(counts, device=device), 0
+    )
+    # [N, 2, T]; N may be 0
+    reached = every.view(-1, 2, 1) + torch.arange(-margin, margin + 1, device=device)
+    exists = (reached >= 0) & (reached < limits[:, :, None])
+    inside = exists[:, 0, :, None] & exists[:, 1, None]  # [N, T, T]
+    split = (torch.split(part, counts) for part in (reached[:, 0], reached[:, 1], inside))
+    return [_Places(*own) for own in zip(cells, *split, strict=True)]
+
+
+def _first_layers(
+    heads: OneClickHeads, parts: Sequence[tuple[ClickedImage, int]], places: Sequence[_Places]
+) -> list[Tensor]:
+    """What the towers' first layers give in each image's and level's windows, ``[J, 2 C', T - 2, T - 2]``."""
+    firsts = [_click_free(heads, *part, own) for part, own in zip(parts, places, strict=True)]
+    if not heads.config.click_embedding:
+        return firsts
+    alone = all(len(group) == 1 for image, _ in parts for group in image.groups)
+    middle = places[0].rows.shape[1] // 2
+    half = LONE_CLICK_REACH if alone else middle
+    for level in range(len(STRIDES)):
+        own = [index for index, (_, other) in enumerate(parts) if other == level]
+        clicks = [_click_windows(*parts[index], places[index], half) for index in own]
+        inside = torch.cat([shrink(places[index].inside, middle - half) for index in own])[:, None]
+        added = heads.click_layers(torch.cat(clicks).to(firsts[0]), inside.to(firsts[0].dtype), level)
+        for index, part in zip(own, torch.split(added, [len(one) for one in clicks]), strict=True):
+            shrink(firsts[index], middle - half).add_(part)
+    return firsts
+
+
+def _click_free(heads: OneClickHeads, image: ClickedImage, level: int, places: _Places) -> Tensor:
+    """The same for one image and level, before clicks add to it."""
+    kept = image.first[level]
+    if kept is not None:
+        return _gathered(kept, places.rows[:, 1:-1], places.columns[:, 1:-1])
+    windows = _gathered(image.pyramid[level], places.rows, places.columns)
+    return heads.first_layers(windows * places.inside[:, None].to(windows.dtype), padding=0)
+
+
+def _gathered(feature: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """Windows ``[J, C, T, T]`` of a map ``[C, H, W]``; cells outside repeat the border's."""
+    height, width = feature.shape[-2:]
+    rows, columns = rows.clamp(0, height - 1), columns.clamp(0, width - 1)
     rows_last = feature.permute(1, 2, 0)  # [H, W, C]: gathers whole cells, and convolves channels-last
-    windows = rows_last[safe_rows[:, :, None], safe_columns[:, None, :]].permute(0, 3, 1, 2)  # [J, C, T, T]
-    valid = inside[:, None].to(feature.dtype)
-    clicks = torch.zeros(len(centers), 1, 2 * margin + 3, 2 * margin + 3, device=device, dtype=feature.dtype)
-    origins = (cells - margin - 1).tolist()
+    return rows_last[rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+
+def _click_windows(image: ClickedImage, level: int, places: _Places, half: int) -> Tensor:
+    """Click maps ``[J, 1, 2 half + 3, …]`` of each window's group, around the window's own click."""
+    height, width = image.pyramid[level].shape[-2:]
+    side = 2 * half + 3
+    clicks = torch.zeros(len(places.cells), 1, side, side)
     for index, group in enumerate(own for own in image.groups for _ in own):
         for x, y in group:
-            row, column = cell_of(x, y, stride, height, width)
-            r, c = row - origins[index][0], column - origins[index][1]
-            if 0 <= r < clicks.shape[2] and 0 <= c < clicks.shape[3]:
+            row, column = cell_of(x, y, STRIDES[level], height, width)
+            r, c = row - places.cells[index][0] + half + 1, column - places.cells[index][1] + half + 1
+            if 0 <= r < side and 0 <= c < side:
                 clicks[index, 0, r, c] = 1
-    return _Cut(rows, columns, inside, heads.embed_windows(windows * valid, clicks, valid, level))
+    return clicks
 
 
-def _trimmed(output: LevelOutput, heads: OneClickHeads, level: int, cut: _Cut) -> WindowOutput:
-    """Cut all outputs to the cells within reach of the click."""
-    extra = heads.kernel_reach - 1  # the outputs of 3×3 convolutions on features that are kernel_reach wider
+def _trimmed(output: LevelOutput, heads: OneClickHeads, level: int, places: _Places) -> WindowOutput:
+    """The outputs of one level's windows, in the cells within reach of the click."""
     border = heads.config.head_depth + heads.kernel_reach
-    kept = slice(border, cut.rows.shape[1] - border)
+    kept = slice(border, places.rows.shape[1] - border)
     return WindowOutput(
         level=level,
-        rows=cut.rows[:, kept],
-        columns=cut.columns[:, kept],
-        inside=cut.inside[:, kept, kept],
-        logits=shrink(output.logits, extra)[:, 0],
-        centerness=shrink(output.centerness, extra)[:, 0],
-        distances=shrink(output.distances, extra),
+        rows=places.rows[:, kept],
+        columns=places.columns[:, kept],
+        inside=places.inside[:, kept, kept],
+        logits=output.logits[:, 0],
+        centerness=output.centerness[:, 0],
+        distances=output.distances,
         features=output.features,
-        features_inside=shrink(cut.inside[:, None].to(output.features.dtype), heads.config.head_depth),
+        features_inside=shrink(places.inside[:, None].to(output.features.dtype), heads.config.head_depth),
     )
 
 

@@ -169,12 +169,14 @@ class ProposalRecipe(Strict):
         one_click: Folder of the 1C-DSN; the bundled one by default.
         true_masks: Part of the pictures whose exemplars show their true masks, and not those that the
             1C-DSN predicts, which take longer, most of all on a GPU.
+        targets: Groups of each encoded picture that a member is clicked of, at most: encoding takes longest.
     """
 
     task: Literal["cpn"]
     description: str = ""
     one_click: Path | None = None
     true_masks: float = Field(default=0.0, ge=0, le=1)
+    targets: int = Field(default=1, ge=1)
     model: dict[str, Any] = Field(default_factory=dict)
     data: DataSettings = DataSettings()
     schedule: ScheduleSettings

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,14 @@ from torch import Tensor, nn
 
 from models.cpn import ProposalConfig, ProposalModel
 from models.cpn.heatmap import heatmap_target
-from models.data.group_samples import GroupBatch, GroupSample, collate_groups, make_group_sample
+from models.data.group_samples import (
+    GroupBatch,
+    GroupObject,
+    GroupSample,
+    collate_groups,
+    draw_further,
+    make_group_sample,
+)
 from models.losses import center_focal_loss
 from models.one_click.finder import EncodedImage
 from models.recipes.schema import ProposalRecipe
@@ -43,7 +52,10 @@ class ProposalTask:
         """A picture with its groups."""
         canvas, rng = self.stream.picture(index)
         sample = make_group_sample(canvas, rng, limit=40, elsewhere=0)
-        return replace(sample, predicted=rng.random() >= self.recipe.true_masks)
+        predicted = rng.random() >= self.recipe.true_masks
+        return replace(
+            sample, predicted=predicted, further=draw_further(sample, rng, self.recipe.targets - 1)
+        )
 
     def collate(self, samples: list[GroupSample]) -> GroupBatch:
         """Stack samples."""
@@ -52,39 +64,38 @@ class ProposalTask:
     def losses(self, model: nn.Module, batch: GroupBatch) -> dict[str, Tensor]:
         """CenterNet's focal loss of the heatmaps."""
         encoded = encode(self.frozen, batch.image, self.recipe.schedule.channels_last)
-        masks, boxes, targets, kept = [], [], [], []
+        masks, boxes, targets, owners = [], [], [], []
         for index, sample in enumerate(batch.samples):
-            exemplars = self._exemplars(sample, encoded[index])
-            if exemplars is None or sample.target is None:
-                continue
-            kept.append(index)
-            masks.append(exemplars[0])
-            boxes.append(exemplars[1])
-            group = sample.objects[sample.target].group
-            centers = [(*o.center, o.diameter) for o in sample.objects if o.group == group]
             height, width = encoded[index].mask_features.shape[-2:]
-            targets.append(heatmap_target(centers, height, width))
-        if not kept:
+            for target, exemplars in self._exemplars(sample, encoded[index]):
+                masks.append(torch.stack([mask for mask, _ in exemplars]))
+                boxes.append(torch.stack([box for _, box in exemplars]))
+                owners.append(index)
+                centers = [(*o.center, o.diameter) for o in sample.objects if o.group == target.group]
+                targets.append(heatmap_target(centers, height, width))
+        if not owners:
             return {"total": sum((p.sum() * 0 for p in model.parameters()), torch.zeros(()))}
+        kept = sorted(set(owners))
         levels = range(len(encoded[0].pyramid))
         pyramid = [torch.stack([encoded[i].pyramid[level] for i in kept]) for level in levels]
-        logits = model(pyramid, masks, boxes).float()
+        logits = model(pyramid, masks, boxes, [kept.index(owner) for owner in owners]).float()
         return {"total": center_focal_loss(logits, torch.stack(targets).to(logits.device))}
 
-    def _exemplars(self, sample: GroupSample, encoded: EncodedImage) -> tuple[Tensor, Tensor] | None:
-        """Masks ``[M, H / 4, W / 4]`` and boxes ``[M, 4]`` of the target and up to two siblings."""
+    def _exemplars(
+        self, sample: GroupSample, encoded: EncodedImage
+    ) -> list[tuple[GroupObject, list[tuple[Tensor, Tensor]]]]:
+        """Each clicked object, and mask ``[H / 4, W / 4]`` and box ``[4]`` of it and up to two siblings."""
         if sample.target is None:
-            return None
-        target = sample.objects[sample.target]
-        siblings = [o for i, o in enumerate(sample.objects) if o.group == target.group and i != sample.target]
-        # from the sample itself, so that the number of exemplars depends on the sample's index only
-        count = 1 + (int(target.click[0] * 7 + target.click[1] * 13) % MOST_EXEMPLARS)
-        chosen = [target, *siblings[: count - 1]]
-        pairs = masks_and_boxes(self.frozen, encoded, chosen, sample.predicted)
-        usable = [pair for pair in pairs if pair is not None]
-        if not usable:
-            return None
-        return torch.stack([m for m, _ in usable]), torch.stack([b for _, b in usable])
+            return []
+        clicked = [sample.objects[index] for index in (sample.target, *sample.further)]
+        sets = [_exemplars_of(target, sample.objects) for target in clicked]
+        every = [item for exemplars in sets for item in exemplars]
+        pairs = iter(masks_and_boxes(self.frozen, encoded, every, sample.predicted))
+        known = [
+            (target, [pair for pair in islice(pairs, len(exemplars)) if pair is not None])
+            for target, exemplars in zip(clicked, sets, strict=True)
+        ]
+        return [(target, exemplars) for target, exemplars in known if exemplars]
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Weight decay on matrices only."""
@@ -103,3 +114,11 @@ class ProposalTask:
     def save(self, model: nn.Module, folder: Path) -> None:
         """Write the network with ``save_pretrained``."""
         as_network(model, ProposalModel).save_pretrained(folder)
+
+
+def _exemplars_of(target: GroupObject, objects: Sequence[GroupObject]) -> list[GroupObject]:
+    """The target and up to two siblings."""
+    siblings = [o for o in objects if o.group == target.group and o is not target]
+    # from the target itself, so that the number of exemplars depends on the sample's index only
+    count = int(target.click[0] * 7 + target.click[1] * 13) % MOST_EXEMPLARS
+    return [target, *siblings[:count]]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from annotation.backend.disk_cache import DiskCache
 from models.loading import BUNDLED
@@ -40,7 +41,9 @@ def test_arrays_hold_everything_in_half_precision(
     numbers += [a for name, a in arrays.items() if name.startswith("view") and not name.endswith("inner")]
     halves = sum(a.nbytes for a in numbers if a.dtype == np.float16)
     whole = sum(a.nbytes for a in numbers if a.dtype != np.float16)  # pixels and indices stay as they are
-    assert whole + 2 * halves == scene.nbytes
+    computed_again = [one for view in scene.views for one in view.encoded.first if one is not None]
+    assert len(computed_again) == 2 * 3  # the coarse levels of two views
+    assert whole + 2 * halves + sum(one.nbytes for one in computed_again) == scene.nbytes
     assert halves > whole - scene.photo.nbytes
     again = selector.scene_from_arrays(arrays)
     assert (again.height, again.width, len(again.views)) == (90, 120, 2)
@@ -52,6 +55,10 @@ def test_arrays_hold_everything_in_half_precision(
             assert q.dtype == p.dtype
             # float16 has 11 significant bits
             assert float((p - q).abs().max()) <= 2**-11 * float(p.abs().max())
+        for p, q in zip(before.encoded.first, after.encoded.first, strict=True):
+            assert (p is None) == (q is None)
+            if p is not None and q is not None:
+                torch.testing.assert_close(q, p, atol=0.01, rtol=0.01)
         for f, g in zip(before.encoded.free, after.encoded.free, strict=True):
             assert bool((f.rows == g.rows).all())
             assert g.kernels.shape == f.kernels.shape

@@ -211,6 +211,21 @@ def test_forward_equals_one_image_at_a_time() -> None:
         torch.testing.assert_close(together[index], alone, atol=1e-5, rtol=1e-5)
 
 
+def test_groups_of_one_image_share_its_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = random_cpn()
+    maps, masks = pyramid(batch=2), filled()
+    single = [
+        network([m[i : i + 1] for m in maps], [masks[g : g + 1]], [BOXES[g : g + 1]])[0]
+        for i, g in ((1, 0), (0, 1), (1, 2))
+    ]
+    calls = []
+    remember = network.remember
+    monkeypatch.setattr(network, "remember", lambda levels: calls.append(len(levels[0])) or remember(levels))
+    together = network(maps, list(masks[:, None]), list(BOXES[:, None]), [1, 0, 1])
+    assert calls == [2]  # both images at once
+    torch.testing.assert_close(together, torch.stack(single), atol=1e-5, rtol=1e-5)
+
+
 def test_a_fresh_heatmap_is_dark() -> None:
     network = random_cpn()
     heatmap = network.heatmap(network.remember(pyramid())[0], filled(), BOXES).sigmoid()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from models.data.canvas import Canvas, CanvasObject
 from models.data.composer import FIRST_PASTED_GROUP
-from models.data.group_samples import GroupSample, collate_groups, make_group_sample
+from models.data.group_samples import GroupSample, collate_groups, draw_further, make_group_sample
 from tests.helpers.masks import disk, ring
 
 SIZE = 64
@@ -62,6 +64,20 @@ def test_the_target_is_drawn_from_a_group_of_several() -> None:
     assert {sample_of(*alone, seed=seed).target for seed in range(40)} == {0, 1, 2}
     assert sample_of().target is None
     assert sample_of((rectangle(0, 0, 3, 3), 0)).objects == []  # too small to be clicked
+
+
+def test_further_targets_are_of_other_groups_of_several() -> None:
+    groups = [5, 6, 5, 7, 7, 8, 8]
+    sample = replace(
+        sample_of(*((rectangle(9 * i, 0, 9 * i + 8, 8), group) for i, group in enumerate(groups))), target=3
+    )
+    drawn = {draw_further(sample, np.random.default_rng(seed), 1) for seed in range(40)}
+    assert drawn == {(0,), (2,), (5,), (6,)}
+    for seed in range(10):
+        both = draw_further(sample, np.random.default_rng(seed), 5)
+        assert sorted(groups[index] for index in both) == [5, 8]
+    assert draw_further(sample, np.random.default_rng(0), 0) == ()
+    assert draw_further(replace(sample, target=None), np.random.default_rng(0), 5) == ()
 
 
 def test_points_elsewhere_lie_on_no_object() -> None:

@@ -282,7 +282,8 @@ def test_a_batch_equals_single_pictures_without_free_locations(
 def test_nbytes_counts_every_tensor(network: OneClickModel, encoded: EncodedImage) -> None:
     cells = sum((SIDE // s) ** 2 for s in (4, 8, 16, 32)) * 16 + 8 * (SIDE // 4) ** 2
     free = sum(len(level.scores) for level in encoded.free)
-    assert encoded.nbytes == 4 * cells + free * (8 + 8 + 4 + 16 + 4 * 169)
+    first = sum((SIDE // s) ** 2 for s in (8, 16, 32)) * 2 * network.config.head_channels
+    assert encoded.nbytes == 4 * (cells + first) + free * (8 + 8 + 4 + 16 + 4 * 169)
 
 
 # Candidates made by hand: kernels that give one value everywhere.

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 
+from models.folding import fold_batch_norm
 from models.one_click import OneClickConfig, OneClickModel
 from models.one_click.criterion import cut_patches
 from models.one_click.model import click_maps_of
@@ -34,14 +37,25 @@ def model() -> OneClickModel:
 @pytest.mark.parametrize(
     "clicks", [[(100.0, 90.0)], [(3.0, 60.5)], [(191.0, 191.0)], [(60.0, 60.0), (75.0, 66.0)]], ids=str
 )
-def test_windows_equal_the_full_pass(model: OneClickModel, clicks: list[tuple[float, float]]) -> None:
+@pytest.mark.parametrize("kept", [(), (1, 2, 3), (0, 1, 2, 3)], ids=str)  # levels
+@pytest.mark.parametrize("folded", [False, True])
+def test_windows_equal_the_full_pass(
+    model: OneClickModel, clicks: list[tuple[float, float]], kept: tuple[int, ...], folded: bool
+) -> None:
+    if folded:
+        model = copy.deepcopy(model)
+        fold_batch_norm(model)
     image = torch.randint(0, 256, (1, 3, SIZE, SIZE), generator=torch.Generator().manual_seed(1)).float()
     with torch.no_grad():
         full = model(image, click_maps_of([clicks], SIZE, SIZE))
         free = model(image)
         changed_somewhere = 0
         pyramid = [feature[0] for feature in full.pyramid]
-        asked = ClickedImage(pyramid, [clicks])
+        first = [
+            model.heads.first_layers(feature[None])[0] if level in kept else None
+            for level, feature in enumerate(pyramid)
+        ]
+        asked = ClickedImage(pyramid, [clicks], first)
         for level, window in enumerate(run_windows(model.heads, [asked])[0]):
             dense = full.levels[level]
             covered = torch.zeros(dense.logits.shape[-2:], dtype=torch.bool)
@@ -97,6 +111,35 @@ def test_windows_equal_the_full_pass(model: OneClickModel, clicks: list[tuple[fl
             )
             changed_somewhere += int((dense.logits != free.levels[level].logits).sum())
         assert changed_somewhere > 0
+
+
+def test_images_and_groups_of_one_batch_do_not_mix(model: OneClickModel) -> None:
+    generator = torch.Generator().manual_seed(3)
+    images = []
+    with torch.no_grad():
+        # a lone click beside groups of two and three, in images of other sizes, and one without any click
+        for side, groups in (
+            (192, [[(60.0, 60.0), (75.0, 66.0)], [(150.0, 20.0)]]),
+            (64, [[(3.0, 3.0)]]),
+            (96, []),
+            (128, [[(9.0, 100.0), (20.0, 100.0), (90.0, 5.0)]]),
+        ):
+            picture = torch.randint(0, 256, (1, 3, side, side), generator=generator).float()
+            images.append(ClickedImage([level[0] for level in model.encode(picture)], groups))
+        together = run_windows(model.heads, images)
+        for image, windows in zip(images, together, strict=True):
+            first = 0
+            for group in image.groups:
+                own = slice(first, first + len(group))
+                first += len(group)
+                alone = run_windows(model.heads, [ClickedImage(image.pyramid, [group])])[0]
+                for got, expected in zip(windows, alone, strict=True):
+                    assert torch.equal(got.rows[own], expected.rows)
+                    for name in ("logits", "centerness", "distances", "features"):
+                        torch.testing.assert_close(
+                            getattr(got, name)[own], getattr(expected, name), atol=1e-5, rtol=1e-5
+                        )
+            assert all(len(window.rows) == first for window in windows)
 
 
 def test_sparse_kernels_equal_dense_ones(model: OneClickModel) -> None:

@@ -128,8 +128,9 @@ def test_the_heatmap_of_the_targets_group_is_learned(cpn: ProposalTask) -> None:
     samples = [group_sample(4, 9, 4, 9, target=2, click=(28.0, 12.0)), group_sample(7, target=None)]
     asked: list[tuple[list[Tensor], list[Tensor], list[Tensor]]] = []
 
-    def network(pyramid: list[Tensor], masks: list[Tensor], boxes: list[Tensor]) -> Tensor:
+    def network(pyramid: list[Tensor], masks: list[Tensor], boxes: list[Tensor], owners: list[int]) -> Tensor:
         asked.append((pyramid, masks, boxes))
+        assert owners == [0]
         return torch.linspace(-3, 3, 24 * 24).view(1, 24, 24)
 
     loss = cpn.losses(network, cpn.collate(samples))["total"]  # type: ignore[arg-type]
@@ -148,9 +149,44 @@ def test_the_heatmap_of_the_targets_group_is_learned(cpn: ProposalTask) -> None:
 def test_one_to_three_exemplars(cpn: ProposalTask, x: float, exemplars: int) -> None:
     sample = group_sample(5, 5, 8, 5, 5, target=0, click=(x, 0.0))  # 7 x % 3 = x % 3 siblings
     (encoded,) = models.tasks.cpn.encode(cpn.frozen, cpn.collate([sample]).image, False)
-    found = cpn._exemplars(sample, encoded)
-    assert found is not None
-    assert found[1][:, 0].tolist() == [0, 12, 36][:exemplars]  # never the one of another group
+    ((target, found),) = cpn._exemplars(sample, encoded)
+    assert target is sample.objects[0]
+    assert [box[0].item() for _, box in found] == [0, 12, 36][:exemplars]  # never the one of another group
+
+
+@pytest.mark.usefixtures("true_masks")
+def test_further_targets_share_the_pictures_features(cpn: ProposalTask) -> None:
+    whole = replace(group_sample(4, 9, 4, 9, target=2, click=(28.0, 12.0)), further=(1,))
+    samples = [group_sample(7, target=None), whole, group_sample(3, 3, target=0)]
+    asked: list[tuple[list[Tensor], list[int]]] = []
+    logits = torch.linspace(-3, 3, 3 * 24 * 24).view(3, 24, 24)
+
+    def network(pyramid: list[Tensor], masks: list[Tensor], boxes: list[Tensor], owners: list[int]) -> Tensor:
+        # clicks at (28, 12), (16, 12) and (10, 10) with 1, 268 % 3 = 1 and 200 % 3 = 2 siblings at most
+        assert [len(own) for own in masks] == [2, 2, 2]
+        assert [box[0, 0].item() for box in boxes] == [24, 12, 0]
+        asked.append((pyramid, owners))
+        return logits
+
+    loss = cpn.losses(network, cpn.collate(samples))["total"]  # type: ignore[arg-type]
+    ((pyramid, owners),) = asked
+    assert [p.shape[0] for p in pyramid] == [2] * 4
+    assert owners == [0, 0, 1]
+    groups = [(4.0, 28.0), (16.0, 40.0), (4.0, 16.0)]
+    targets = [heatmap_target([(x, 12.0, 8.0) for x in own], 24, 24) for own in groups]
+    assert loss.item() == pytest.approx(center_focal_loss(logits, torch.stack(targets)).item(), rel=1e-6)
+
+
+def test_as_many_further_targets_as_asked(recipes: Recipes) -> None:
+    alone = ProposalTask(recipes[1])
+    task = ProposalTask(recipes[1].model_copy(update={"targets": 3}))
+    counts = set()
+    for index in range(30):
+        sample, single = task.sample(index), alone.sample(index)
+        assert single.further == ()
+        assert (sample.target, sample.predicted) == (single.target, single.predicted)
+        counts.add(len(sample.further))
+    assert max(counts) in {1, 2}
 
 
 def test_true_exemplars_ask_the_network_for_nothing(
@@ -162,9 +198,8 @@ def test_true_exemplars_ask_the_network_for_nothing(
     monkeypatch.setattr(models.tasks.frozen, "predicted", predicted)
     sample = replace(group_sample(5, 5, target=0, click=(0.0, 0.0)), predicted=False)
     (encoded,) = models.tasks.cpn.encode(cpn.frozen, cpn.collate([sample]).image, False)
-    found = cpn._exemplars(sample, encoded)
-    assert found is not None
-    assert found[1].tolist() == [[0, 8, 8, 16]]
+    ((_, found),) = cpn._exemplars(sample, encoded)
+    assert [box.tolist() for _, box in found] == [[0, 8, 8, 16]]
 
 
 def test_a_part_of_the_pictures_shows_true_masks(recipes: Recipes) -> None:
