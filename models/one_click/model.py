@@ -13,6 +13,7 @@ from models.backbones import build_backbone
 from models.one_click.config import OneClickConfig
 from models.one_click.dynamic_masks import MaskBranch
 from models.one_click.heads import LevelOutput, OneClickHeads
+from models.pixels import normalised
 from models.pyramid import STRIDES, FeaturePyramid
 
 
@@ -68,10 +69,7 @@ class OneClickModel(PreTrainedModel):
 
     def normalise(self, image: Tensor) -> Tensor:
         """``[B, 3, H, W]`` RGB 0–255, any dtype, to zero mean and unit variance in float."""
-        dtype = self.heads.scales.dtype
-        mean = torch.tensor(self.config.image_mean, device=image.device, dtype=dtype).view(1, 3, 1, 1)
-        std = torch.tensor(self.config.image_std, device=image.device, dtype=dtype).view(1, 3, 1, 1)
-        return (image.to(dtype) - mean) / std
+        return normalised(image, self.config.image_mean, self.config.image_std, self.heads.scales.dtype)
 
     def encode(self, image: Tensor) -> list[Tensor]:
         """P2–P5 of ``[B, 3, H, W]`` RGB 0–255; H and W divisible by 32."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from models.backbones import build_backbone
+from models.pixels import normalised
 from models.pvm.config import VerificationConfig
 from models.roi_align import roi_align, square_boxes
 
@@ -102,9 +103,7 @@ class VerificationModel(PreTrainedModel):
     def forward(self, inputs: ObjectInputs) -> Tensor:
         """Embeddings ``[N, E]`` of objects, of one image or of several joined."""
         c = self.config
-        mean = torch.tensor(c.image_mean, device=inputs.patches.device).view(1, 3, 1, 1)
-        std = torch.tensor(c.image_std, device=inputs.patches.device).view(1, 3, 1, 1)
-        maps = self.backbone((inputs.patches - mean) / std)
+        maps = self.backbone(normalised(inputs.patches, c.image_mean, c.image_std, inputs.patches.dtype))
         size = (c.grid, c.grid)
         parts = [F.interpolate(m, size=size, mode="bilinear", align_corners=False) for m in maps[-2:]]
         parts.append(inputs.features.to(parts[0].dtype))

@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 from models.backbones import build_backbone
 from models.backbones.base import EarlyFusionBackbone
 from models.one_click.layers import ConvUnit
+from models.pixels import normalised
 from models.refiner.config import RefinerConfig
 from toolkit.errors import InputError
 
@@ -86,9 +87,7 @@ class RefinerModel(PreTrainedModel):
             clicks: ``[N, 1, S, S]``, 0–1, near 1 around each click.
         """
         dtype = self.guide.weight.dtype
-        mean = torch.tensor(self.config.image_mean, device=pixels.device, dtype=dtype).view(1, 3, 1, 1)
-        std = torch.tensor(self.config.image_std, device=pixels.device, dtype=dtype).view(1, 3, 1, 1)
-        image = (pixels.to(dtype) - mean) / std
+        image = normalised(pixels, self.config.image_mean, self.config.image_std, dtype)
         prior = prior.to(dtype).clamp(-PRIOR_LIMIT, PRIOR_LIMIT)
         guidance = torch.cat([prior / PRIOR_LIMIT, clicks.to(dtype)], 1)  # [N, 2, S, S]
         maps = self.backbone(image, self.guide(guidance))

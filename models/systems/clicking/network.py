@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from models.backbones import Backbone
+from models.pixels import normalised
 from models.systems.clicking.config import ClickConfig
 from models.systems.clicking.guidance import guidance_maps
 
@@ -54,9 +54,7 @@ class ClickNetwork(PreTrainedModel):
 
     def normalise(self, image: Tensor) -> Tensor:
         """``[B, 3, H, W]`` RGB 0–255, any dtype, to zero mean and unit variance in the weights' dtype."""
-        mean = torch.tensor(self.config.image_mean, device=image.device, dtype=self.dtype).view(1, 3, 1, 1)
-        std = torch.tensor(self.config.image_std, device=image.device, dtype=self.dtype).view(1, 3, 1, 1)
-        return (image.to(self.dtype) - mean) / std
+        return normalised(image, self.config.image_mean, self.config.image_std, self.dtype)
 
     def guidance(self, points: Tensor, height: int, width: int) -> Tensor:
         """Positive and negative points ``[B, P, 3]`` drawn as the configuration says: ``[B, 2, H, W]``."""
