@@ -132,7 +132,7 @@ class OneClickHeads(nn.Module):
         return nn.functional.conv2d(embedding, weight)
 
     def on_windows(self, first: Tensor, inside: Tensor, levels: Tensor) -> LevelOutput:
-        """The same on windows: exact, because every layer is local (BatchNorm at inference).
+        """What :meth:`forward` gives, on windows: exact, since every layer is local (BatchNorm at inference).
 
         Args:
             first: ``[N, 2 C', S, S]``, what the towers' first convolutions give, of any levels.
