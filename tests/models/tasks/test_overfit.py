@@ -98,7 +98,8 @@ def test_cpn_proposes_the_siblings(recipes: Recipes) -> None:
     for index in range(4):
         sample = task.sample(index)
         (encoded,) = models.tasks.cpn.encode(task.frozen, task.collate([sample]).image, False)
-        masks, boxes = task._exemplars(sample, encoded) or pytest.fail("no exemplars")
+        ((_, exemplars),) = task._exemplars(sample, encoded)
+        masks, boxes = (torch.stack(part) for part in zip(*exemplars, strict=True))
         with torch.no_grad():
             heatmap = network([p[None] for p in encoded.pyramid], [masks], [boxes]).sigmoid()[0]
         assert sample.target is not None
