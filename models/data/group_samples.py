@@ -151,9 +151,8 @@ def _describe(item: CanvasObject, rng: np.random.Generator, complete: bool) -> G
 def _draw_target(objects: Sequence[GroupObject], rng: np.random.Generator) -> int | None:
     if not objects:
         return None
-    groups = [o.group for o in objects]
-    several = _groups_of_several(objects) or sorted(set(groups))
-    return _draw_member(objects, several[int(rng.integers(len(several)))], rng)
+    groups = _groups_of_several(objects) or sorted({o.group for o in objects})
+    return _draw_member(objects, groups[int(rng.integers(len(groups)))], rng)
 
 
 def draw_further(sample: GroupSample, rng: np.random.Generator, most: int) -> tuple[int, ...]:

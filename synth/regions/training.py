@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from models.pixels import normalised
 from synth.photos import read_photos
 from synth.regions.crops import CLASSES, EXCEPT, PhotoChooser, class_weights, training_sample
 from synth.regions.labels import REGION_NAMES, UNKNOWN
@@ -227,6 +228,5 @@ def _one_hot(target: Tensor, count: int) -> Tensor:
 
 def normalise(images: Tensor) -> Tensor:
     """Pixels uint8 [B, H, W, 3] as the image processor gives them to the network, float32 [B, 3, H, W]."""
-    mean = 255 * torch.tensor(MEAN, device=images.device)[:, None, None]
-    deviation = 255 * torch.tensor(DEVIATION, device=images.device)[:, None, None]
-    return (images.permute(0, 3, 1, 2).float() - mean) / deviation
+    mean, deviation = ([255 * value for value in values] for values in (MEAN, DEVIATION))
+    return normalised(images.permute(0, 3, 1, 2), mean, deviation, torch.float32)
