@@ -32,6 +32,7 @@ class SelectionConfig:
             judge (:mod:`models.judge`); no part of the paper.
         judged_confidence: In place of `confidence`, where a judge follows.
         judged_similarity: In place of `similarity`, where a judge follows.
+        judged_clicks_per_round: New clicks per round, at least, where a judge follows.
     """
 
     rounds: int = 5
@@ -48,10 +49,16 @@ class SelectionConfig:
     judge: bool = True
     judged_confidence: float = 0.05
     judged_similarity: float = 0.3
+    judged_clicks_per_round: int = 20
 
     def before_judge(self) -> SelectionConfig:
         """The same with the thresholds that leave more to a judge."""
-        return replace(self, confidence=self.judged_confidence, similarity=self.judged_similarity)
+        return replace(
+            self,
+            confidence=self.judged_confidence,
+            similarity=self.judged_similarity,
+            clicks_per_round=max(self.clicks_per_round, self.judged_clicks_per_round),
+        )
 
 
 @dataclass(frozen=True)
@@ -106,8 +113,7 @@ def select_iteratively(initial: T, steps: SelectionSteps[T], config: SelectionCo
 
     Each round proposes clicks for the exemplars, leaves out those on objects that are accepted or were
     refused before, segments the k best, keeps what is new and verified, and takes the m surest masks as the
-    next
-    exemplars. A round that adds nothing ends the loop. The clicked object is always the first of the result.
+    next exemplars. A round that adds nothing ends the loop. The clicked object is always the first of the result.
 
     Args:
         initial: The clicked object.
@@ -115,8 +121,7 @@ def select_iteratively(initial: T, steps: SelectionSteps[T], config: SelectionCo
         config: Parameters.
 
     Source: SimpSON, algorithm 1. One change: an object is segmented and verified once, in the round that
-        proposes
-    it, since neither answer depends on the round.
+        proposes it, since neither answer depends on the round.
     """
     accepted = [Accepted(initial, 1.0)]
     refused: list[T] = []

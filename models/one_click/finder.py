@@ -25,8 +25,7 @@ from models.one_click.windows import ClickedImage
 from models.pyramid import STRIDES
 
 # A mask is computed inside its predicted box, grown by this part of its sides and at least so many cells of
-# stride 4,
-# since the box is a guess.
+# stride 4, since the box is a guess.
 BOX_GROWTH = 0.2
 BOX_MARGIN = 2
 # Where in its cell, in pixels, a mask's value lies. The masks to learn are sampled at every fourth pixel from

@@ -188,3 +188,10 @@ def test_defaults_are_the_papers() -> None:
         3,
         0.5,
     )
+
+
+def test_a_judge_is_given_more_to_choose_from() -> None:
+    more = SelectionConfig().before_judge()
+    assert (more.confidence, more.similarity, more.clicks_per_round) == (0.05, 0.3, 20)
+    assert SelectionConfig(clicks_per_round=100).before_judge().clicks_per_round == 100
+    assert SelectionConfig(judged_clicks_per_round=12).before_judge().clicks_per_round == 12

@@ -26,8 +26,7 @@ gives.
    * ``works``: what ``declutter models show`` counts FLOPs of.
    * ``published``: the authors' figures for a recipe's name.
 3. Recipes ``models/recipes/NAME-*.yaml`` with ``task: interactive`` and ``system: NAME``. Compact ones may
-start
-   their backbone (``compact``, default settings) with ``backbone_weights: bundled``.
+   start their backbone (``compact``, default settings) with ``backbone_weights: bundled``.
 
 Then ``declutter train``, ``declutter models show``, ``declutter eval … --system FOLDER`` and ``declutter
 serve --system FOLDER`` know the system.
