@@ -113,7 +113,8 @@ def select_iteratively(initial: T, steps: SelectionSteps[T], config: SelectionCo
 
     Each round proposes clicks for the exemplars, leaves out those on objects that are accepted or were
     refused before, segments the k best, keeps what is new and verified, and takes the m surest masks as the
-    next exemplars. A round that adds nothing ends the loop. The clicked object is always the first of the result.
+    next exemplars. A round that adds nothing ends the loop. The clicked object is always the first of the
+    result.
 
     Args:
         initial: The clicked object.

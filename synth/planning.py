@@ -32,8 +32,8 @@ def plan_scene(photo: Photo, draw: DrawDonor, settings: SynthSettings, rng: np.r
     """Decide what is pasted where.
 
     Region by region: its own distractors, topped up with donors to at least three different objects; the
-    largest first; each copied as often as its area allows; each copy at the maximum of what is left of the region's
-    distance map (SimpSON, Section 4).
+    largest first; each copied as often as its area allows; each copy at the maximum of what is left of the
+    region's distance map (SimpSON, Section 4).
 
     Args:
         photo: the photo.

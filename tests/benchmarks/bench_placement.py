@@ -3,8 +3,8 @@
     python -m tests.benchmarks.bench_placement
 
 The literal algorithm transforms the whole photo exactly after every paste: once with SciPy, the transform
-most would use, and once with OpenCV's, the fastest exact one at hand. Times are the least of several runs in one
-process. The placements are compared paste by paste.
+most would use, and once with OpenCV's, the fastest exact one at hand. Times are the least of several
+runs in one process. The placements are compared paste by paste.
 """
 
 from __future__ import annotations
