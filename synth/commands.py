@@ -267,7 +267,7 @@ def train_regions(
     steps: Annotated[int, typer.Option(min=1)] = 4000,
     batch_size: Annotated[int, typer.Option(min=1)] = 16,
     lr: Annotated[float, typer.Option(min=0.0)] = 8e-4,
-    crop: Annotated[int, typer.Option(min=32, help="Side of the training crops, pixels.")] = 128,
+    crop: Annotated[int, typer.Option(min=32, help="Side of the training crops, pixels.")] = 160,
     balanced: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="Share of the crops that are chosen by class.")
     ] = 0.5,
@@ -276,6 +276,16 @@ def train_regions(
     ] = "bf16",
     workers: Annotated[int, typer.Option(min=0, help="Processes that load photos.")] = 1,
     seed: Seed = 0,
+    backbone: Annotated[
+        str,
+        typer.Option(
+            help="What the backbone starts from: bundled (the bundled 1C-DSN), none (random weights), or the "
+            "folder of a 1C-DSN with a backbone of that shape."
+        ),
+    ] = "bundled",
+    frozen: Annotated[
+        bool, typer.Option("--frozen", help="Leave the backbone as it is: half the time, and memory.")
+    ] = False,
     init_from: Annotated[Path | None, typer.Option(help="Folder of weights to start from.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
     max_minutes: Annotated[
@@ -283,10 +293,16 @@ def train_regions(
     ] = None,
 ) -> None:
     """Train the compact region extractor; a stopped run goes on with --resume."""
+    from models.loading import BUNDLED
     from synth.regions.training import CompactConfig, RegionsTask
     from toolkit.training import Schedule, fit
 
-    task = RegionsTask(str(train), None if val is None else str(val), CompactConfig(), crop, seed, balanced)
+    scenes = str(train), None if val is None else str(val)
+    start = {"bundled": BUNDLED / "one-click", "none": None}.get(backbone, Path(backbone))
+    started = resume or init_from is not None  # then what goes on has a backbone of its own
+    task = RegionsTask(
+        *scenes, CompactConfig(frozen=frozen), crop, seed, balanced, None if started else start
+    )
     schedule = Schedule(
         steps=steps,
         batch_size=batch_size,

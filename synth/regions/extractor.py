@@ -60,6 +60,8 @@ class RegionExtractor:
         from transformers import Mask2FormerForUniversalSegmentation, Mask2FormerImageProcessorPil
         from transformers.utils import logging
 
+        import synth.regions.backbone  # noqa: F401  # makes the bundled one's backbone known to transformers
+
         place = bundled_folder() if source is None else source
         if source is None and not (bundled_folder() / "config.json").is_file():
             raise InputError(

@@ -1,9 +1,8 @@
 """The regions, and the table that maps the label names of published checkpoints to them.
 
 The table is read as it stands: a label it does not name is listed as unmapped and left unknown, never
-    guessed.
-Names are those of ADE20K (150 classes), COCO panoptic and COCO-stuff, and Cityscapes. Outer walls count as
-walls, as in the bundled extractor's own training data.
+guessed. Names are those of ADE20K (150 classes), COCO panoptic and COCO-stuff, and Cityscapes. Outer walls
+count as walls, as in the bundled extractor's own training data.
 """
 
 from __future__ import annotations

@@ -37,8 +37,10 @@ class CompactConfig:
         queries: masks the decoder proposes.
         encoder_layers: deformable attention layers of the pixel decoder.
         decoder_layers: of the transformer decoder, one more than it has.
-        backbone: channels of the four stages.
-        depths: blocks of the four stages.
+        stem: channels of the backbone at stride 2.
+        backbone: channels of its four stages.
+        depths: blocks of its four stages.
+        frozen: whether training leaves the backbone as it is.
         side: shorter side that photos are scaled to, pixels.
     """
 
@@ -47,32 +49,29 @@ class CompactConfig:
     queries: int = 20
     encoder_layers: int = 2
     decoder_layers: int = 4
-    backbone: tuple[int, int, int, int] = (40, 80, 160, 224)
-    depths: tuple[int, int, int, int] = (2, 2, 2, 1)
-    side: int = 192
+    stem: int = 24
+    backbone: tuple[int, int, int, int] = (48, 96, 256, 320)
+    depths: tuple[int, int, int, int] = (2, 2, 4, 2)
+    frozen: bool = False
+    side: int = 256
 
 
 def make_model(config: CompactConfig) -> nn.Module:
     """A compact Mask2Former with random weights; its labels are the regions' names."""
-    from transformers import Mask2FormerConfig, Mask2FormerForUniversalSegmentation, ResNetConfig
+    from transformers import Mask2FormerConfig, Mask2FormerForUniversalSegmentation
     from transformers.utils import logging
+
+    from synth.regions.backbone import CompactFeaturesConfig
 
     logging.set_verbosity_error()  # it warns of every backbone but Swin
     names = {index: REGION_NAMES[index] for index in range(CLASSES)}
     # Keywords of the base class, which type checkers do not see.
-    stages: dict[str, Any] = {"out_features": ["stage1", "stage2", "stage3", "stage4"]}
     labels: dict[str, Any] = {
         "num_labels": CLASSES,
         "id2label": names,
         "label2id": {name: index for index, name in names.items()},
     }
-    backbone = ResNetConfig(
-        embedding_size=config.backbone[0] // 2,
-        hidden_sizes=list(config.backbone),
-        depths=list(config.depths),
-        layer_type="basic",
-        **stages,
-    )
+    backbone = CompactFeaturesConfig(config.stem, config.backbone, config.depths, config.frozen)
     return Mask2FormerForUniversalSegmentation(
         Mask2FormerConfig(
             backbone_config=backbone,
@@ -108,6 +107,7 @@ class RegionsTask:
         crop: side of the training crops, pixels.
         seed: of the weights and the samples.
         balanced: share of the crops that are chosen by class, each class as likely; see `PhotoChooser`.
+        backbone: folder of a 1C-DSN whose backbone this one starts from; None for random weights.
     """
 
     def __init__(
@@ -118,9 +118,14 @@ class RegionsTask:
         crop: int = 128,
         seed: int = 0,
         balanced: float = 0.5,
+        backbone: Path | None = None,
     ) -> None:
         torch.manual_seed(seed)
         self.model: nn.Module = make_model(config)
+        if backbone is not None:
+            from synth.regions.backbone import take_over_backbone
+
+            take_over_backbone(self.model, backbone)
         self.config, self.crop, self.seed = config, crop, seed
         self.photos = read_photos(train)
         self.chooser = PhotoChooser(self.photos, balanced, seed)

@@ -3,8 +3,7 @@
     python -m tests.benchmarks.bench_synth_build [IMAGES] [WORKERS ...]
 
 Photos and donors are made from nothing: textured photos of three regions each, a hundred donor photos of six
-    objects.
-Rates are images by seconds, and by seconds of processor time, which a busy machine does not distort.
+objects. Rates are images by seconds, and by seconds of processor time, which a busy machine does not distort.
 """
 
 from __future__ import annotations

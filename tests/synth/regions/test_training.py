@@ -21,6 +21,7 @@ TINY = CompactConfig(
     decoder_layers=2,
     backbone=(16, 24, 32, 32),
     depths=(1, 1, 1, 1),
+    stem=8,
     side=64,
 )
 
@@ -103,7 +104,7 @@ def test_without_maps_there_is_nothing_to_learn(tmp_path):
 def test_it_learns_and_the_weights_load(photos, tmp_path):
     task = RegionsTask(str(photos), str(photos), TINY, 48)
     assert task.evaluate(task.model)["accuracy"] < 0.6
-    schedule = Schedule(steps=150, batch_size=4, lr=3e-3, warmup_steps=5, workers=0, clip_grad_norm=1.0)
+    schedule = Schedule(steps=300, batch_size=4, lr=3e-3, warmup_steps=5, workers=0, clip_grad_norm=1.0)
     result = fit(task, schedule, tmp_path / "run", resume=False)
     assert result["scores"]["accuracy"] > 0.8
     extractor = RegionExtractor.load(result["final"], "cpu")
