@@ -43,6 +43,9 @@ COMMANDS = {
     "demo": Entry("models.demo.run:demo", "Run the main job on the demo photos."),
 }
 
+# Commands that a higher package adds to a lower one's group: where they live.
+ADDED = {"eval": {"regions": "synth.regions.evaluate_command:regions"}}
+
 # Optional packages and the extra of pyproject.toml that brings each.
 EXTRAS = {
     "fastapi": "studio",
@@ -73,6 +76,9 @@ def load_command(name: str, entry: Entry) -> Any:
     found = getattr(importlib.import_module(module), attribute)
     if isinstance(found, typer.Typer):
         command: Any = typer.main.get_group(found)
+        for other, target in ADDED.get(name, {}).items():
+            if _exists(target):
+                command.add_command(load_command(other, Entry(target, "")))
     else:
         alone = typer.Typer(add_completion=False)
         alone.command(name)(found)
