@@ -165,16 +165,9 @@ def test_the_command_writes_maps_and_a_report(model, tmp_path, capsys):
 
 
 def test_the_evaluation_command_writes_a_result(model, tmp_path):
-    import typer
-    from typer.testing import CliRunner
-
-    from synth.regions.evaluate_command import regions
-
-    alone = typer.Typer()
-    alone.command("regions")(regions)
     photos = write_photos(tmp_path / "photos", count=2)
     arguments = [str(photos), "--out", str(tmp_path / "out"), "--model", str(model), "--device", "cpu"]
-    assert CliRunner().invoke(alone, arguments, catch_exceptions=False).exit_code == 0
+    assert run(["eval", "regions", *arguments]) == 0
     result = json.loads((tmp_path / "out" / "result.json").read_text())
     assert result["n"] == 2
     assert result["iou_sea"] is None
