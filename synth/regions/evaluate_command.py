@@ -12,7 +12,10 @@ def regions(
     split: Annotated[Path, typer.Argument(help="Split with maps of regions, or a folder of scenes.")],
     out: Annotated[Path, typer.Option(help="Folder of the result.")],
     model: Annotated[
-        str | None, typer.Option(help="Mask2Former: a folder or hub id; the bundled one by default.")
+        str | None,
+        typer.Option(
+            "--model", "--system", help="Mask2Former: a folder or hub id; the bundled one by default."
+        ),
     ] = None,
     device: Annotated[str | None, typer.Option(help="Of torch: cpu, cuda.")] = None,
     batch: Annotated[int, typer.Option(min=1, help="Photos at a time.")] = 4,

@@ -166,7 +166,7 @@ def test_the_command_writes_maps_and_a_report(model, tmp_path, capsys):
 
 def test_the_evaluation_command_writes_a_result(model, tmp_path):
     photos = write_photos(tmp_path / "photos", count=2)
-    arguments = [str(photos), "--out", str(tmp_path / "out"), "--model", str(model), "--device", "cpu"]
+    arguments = [str(photos), "--out", str(tmp_path / "out"), "--system", str(model), "--device", "cpu"]
     assert run(["eval", "regions", *arguments]) == 0
     result = json.loads((tmp_path / "out" / "result.json").read_text())
     assert result["n"] == 2
