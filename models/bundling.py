@@ -16,6 +16,7 @@ from models.one_click import OneClickModel
 from models.pvm import VerificationModel
 from models.refiner import RefinerModel
 from toolkit.errors import InputError
+from toolkit.files import share_as_folder
 
 NETWORKS: dict[str, type[PreTrainedModel]] = {
     "one-click": OneClickModel,
@@ -52,6 +53,6 @@ def bundle_network(source: Path, name: str, out: Path) -> Path:
     with tempfile.TemporaryDirectory(dir=out) as temporary, without_progress_bars():
         network.half().save_pretrained(temporary)
         for path in sorted(Path(temporary).iterdir()):
-            path.chmod(0o644)  # safetensors writes files that only their owner reads
             path.replace(folder / path.name)
+    share_as_folder(folder)
     return folder

@@ -83,6 +83,17 @@ def write_json_atomic(path: str | os.PathLike[str], value: Any, indent: int | No
     write_text_atomic(path, text + "\n")
 
 
+def share_as_folder(folder: str | os.PathLike[str]) -> None:
+    """Let everybody read (and write) a folder's files who may do so with the folder itself.
+
+    For libraries that write files for their owner alone, such as safetensors: others serve such weights.
+    """
+    mode = os.stat(folder).st_mode & 0o666
+    for path in Path(folder).iterdir():
+        if path.is_file():
+            path.chmod(mode)
+
+
 def _plain(value: Any) -> Any:
     """Return the JSON-ready form of a value that `json` does not know."""
     if isinstance(value, os.PathLike):

@@ -53,7 +53,7 @@ class CompactConfig:
     backbone: tuple[int, int, int, int] = (48, 96, 256, 320)
     depths: tuple[int, int, int, int] = (2, 2, 4, 2)
     frozen: bool = False
-    side: int = 256
+    side: int = 224
 
 
 def make_model(config: CompactConfig) -> nn.Module:

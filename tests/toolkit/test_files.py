@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 
 from toolkit.errors import InputError
-from toolkit.files import atomic_path, write_bytes_atomic, write_json_atomic, write_text_atomic
+from toolkit.files import (
+    atomic_path,
+    share_as_folder,
+    write_bytes_atomic,
+    write_json_atomic,
+    write_text_atomic,
+)
 
 
 def names(folder: Path) -> list[str]:
@@ -61,6 +67,20 @@ def test_others_may_read_the_file_as_the_umask_says(tmp_path):
     finally:
         os.umask(before)
     assert (tmp_path / "x.txt").stat().st_mode & 0o777 == 0o644
+
+
+def test_who_may_use_a_folder_may_read_its_files(tmp_path):
+    folder = tmp_path / "final"
+    (folder / "inner").mkdir(parents=True)
+    (folder / "weights").write_bytes(b"x")
+    (folder / "weights").chmod(0o600)
+    folder.chmod(0o755)
+    share_as_folder(folder)
+    assert (folder / "weights").stat().st_mode & 0o777 == 0o644
+    folder.chmod(0o700)
+    share_as_folder(folder)
+    assert (folder / "weights").stat().st_mode & 0o777 == 0o600
+    assert (folder / "inner").stat().st_mode & 0o777 == 0o755
 
 
 def test_a_symbolic_link_stays_one(tmp_path):

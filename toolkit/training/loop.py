@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from toolkit.errors import InputError
+from toolkit.files import share_as_folder
 from toolkit.training.checkpoints import list_checkpoints, load_initial_weights
 from toolkit.training.progress import Means, Progress
 from toolkit.training.run import TrainingRun, make_accelerator
@@ -101,6 +102,7 @@ def fit(
         final = out / "final"
         if accelerator.is_main_process:
             task.save(run.averaged, final)
+            share_as_folder(final)
         accelerator.wait_for_everyone()
     elif stop.signal is not None:
         name = signal.Signals(stop.signal).name

@@ -1,6 +1,7 @@
 """1C-DSN's backbone in a Mask2Former: the same maps, kept where frozen, refused where it does not fit."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -89,6 +90,8 @@ def test_training_leaves_alone_what_is_frozen(one_click, tmp_path, frozen):
     same = [torch.allclose(learned[name], before[name], atol=1e-3) for name in before if "num_" not in name]
     assert all(same) if frozen else sum(same) < len(same) / 2  # saved in half precision
     assert not torch.equal(queries, first)
+    others = Path(result["final"]).stat().st_mode & 0o044
+    assert (Path(result["final"]) / "model.safetensors").stat().st_mode & 0o044 == others
 
 
 def test_what_does_not_fit_is_refused(one_click, tmp_path):
