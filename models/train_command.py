@@ -64,14 +64,28 @@ def run_finetune(settings: Sequence[str], out: Path, start: Path | None, resume:
     finetune(Finetuning(split, out, start or BUNDLED, others, resume), typer.echo)
 
 
+def one_recipe(argument: str | None, option: str | None) -> str:
+    """The recipe that was named, either way.
+
+    Raises:
+        InputError: None was, or two were.
+    """
+    named = [name for name in (argument, option) if name is not None]
+    if len(named) != 1:
+        raise InputError("train: expected one recipe, such as `declutter train one-click-compact`")
+    return named[0]
+
+
 def train(
-    recipe: Annotated[
-        str,
+    argument: Annotated[
+        str | None,
         typer.Argument(
+            metavar="RECIPE",
             help="A recipe file (YAML), or the name of a packaged one; `finetune` goes on with all networks "
-            "of a selector (--init-from, the bundled one by default) on data.train, and compares."
+            "of a selector (--init-from, the bundled one by default) on data.train, and compares.",
         ),
-    ],
+    ] = None,
+    option: Annotated[str | None, typer.Option("--recipe", help="The same, as an option.")] = None,
     settings: Annotated[
         list[str],
         typer.Option("--set", metavar="KEY=VALUE", help="Change a field, e.g. schedule.steps=1000."),
@@ -95,6 +109,7 @@ def train(
     from models.recipes import build_task, find_recipe, read_recipe
     from toolkit.training.checkpoints import list_checkpoints
 
+    recipe = one_recipe(argument, option)
     shortcuts = {"schedule.seed": seed, "schedule.workers": workers}
     given = [f"{key}={value}" for key, value in shortcuts.items() if value is not None]
     if recipe == "finetune":

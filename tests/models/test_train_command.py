@@ -59,7 +59,7 @@ def test_trains_and_goes_on_to_the_same_weights(recipe: str, capsys: pytest.Capt
     whole, parts = weights("runs/tiny/final"), weights("other/final")
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
     # another seed is another network, from other pictures
-    assert run(["train", recipe, "--out", "third", "--seed", "1"]) == 0
+    assert run(["train", "--recipe", recipe, "--out", "third", "--seed", "1"]) == 0
     assert not torch.equal(weights("third/final")["fpn.lateral.0.weight"], whole["fpn.lateral.0.weight"])
 
 
@@ -73,6 +73,8 @@ def test_the_last_score_is_told(recipe: str, capsys: pytest.CaptureFixture[str])
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        ([], "train: expected one recipe"),
+        (["tiny.yaml", "--recipe", "tiny.yaml"], "train: expected one recipe"),
         (["tinny.yaml"], "recipe 'tinny.yaml' is no file and no packaged recipe"),
         (["tiny.yaml", "--set", "schedule.stepz=3"], "schedule.stepz"),
         (["tiny.yaml", "--set", "model.head_width=3"], "model.head_width"),
