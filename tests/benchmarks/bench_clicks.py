@@ -30,7 +30,7 @@ from models.view import SelectionModels
 from toolkit.clicks import Click
 
 SIDES = (512, 1024, 2048)
-COINS_WIDTH, COINS_HEIGHT = 768, 606  # of four times scikit-image's photo of coins, pixels
+COINS_WIDTH, COINS_HEIGHT = 768, 303  # of two of scikit-image's photos of coins side by side, pixels
 
 
 @dataclass(frozen=True)
@@ -109,8 +109,8 @@ class BundledCosts:
         encode: Encoding it.
         click: One click after that, on something new.
         fifty: Fifty clicks in one batch.
-        coins: How many objects a click on a coin selected.
-        first_group: Selecting those, the first time on this photo.
+        coins: How many objects a click on one of 48 coins selected.
+        first_group: Selecting those, the first time on that photo.
         later_group: The same from another coin.
     """
 
@@ -123,11 +123,11 @@ class BundledCosts:
     later_group: float
 
 
-def coins_photo(width: int, height: int) -> np.ndarray:
-    """96 coins, four times scikit-image's photo, uint8 ``[H, W, 3]``."""
+def coins_photo(width: int, height: int, rows: int = 2) -> np.ndarray:
+    """Scikit-image's photo of 24 coins, ``rows`` times two of it, uint8 ``[H, W, 3]``."""
     from skimage import data
 
-    coins = cv2.resize(np.tile(data.coins(), (2, 2)), (width, height))
+    coins = cv2.resize(np.tile(data.coins(), (rows, 2)), (width, height))
     return np.repeat(coins[..., None], 3, axis=2)
 
 
@@ -144,9 +144,10 @@ def without_memory(selector: Selector, scene: PhotoScene) -> PhotoScene:
 
 
 def measure_bundled(side: int, repeats: int = 5) -> BundledCosts:
-    """Measure the bundled selector on a photo of coins, ``side`` pixels wide."""
+    """Measure the bundled selector on photos of coins, ``side`` pixels wide: clicks on 96, groups of 48."""
     selector = Selector.load()
-    image = coins_photo(side, round(side * COINS_HEIGHT / COINS_WIDTH))
+    high = side * COINS_HEIGHT / COINS_WIDTH
+    image, group = coins_photo(side, round(2 * high)), coins_photo(side, round(high), 1)
     scene = selector.encode(image)
     clicks = clicks_on(image, 200)
     places = iter(clicks)
@@ -154,7 +155,7 @@ def measure_bundled(side: int, repeats: int = 5) -> BundledCosts:
     first, later = Click(36 * unit, 49 * unit), Click(155 * unit, 120 * unit)  # in the middle of two coins
     groups = []
     for _ in range(max(repeats // 2, 1)):
-        encoded = selector.encode(image)
+        encoded = selector.encode(group)
         started = perf_counter()
         found = encoded.select_similar(first)
         between = perf_counter()
