@@ -32,7 +32,7 @@ class SelectionConfig:
             judge (:mod:`models.judge`); no part of the paper.
         judged_confidence: In place of `confidence`, where a judge follows.
         judged_similarity: In place of `similarity`, where a judge follows.
-        judged_clicks_per_round: New clicks per round, at least, where a judge follows.
+        sure: A round takes all clicks from this confidence on, however many (algorithm 1 has no such).
     """
 
     rounds: int = 5
@@ -49,15 +49,15 @@ class SelectionConfig:
     judge: bool = True
     judged_confidence: float = 0.05
     judged_similarity: float = 0.3
-    judged_clicks_per_round: int = 20
+    sure: float = 1.0
 
     def before_judge(self) -> SelectionConfig:
-        """The same with the thresholds that leave more to a judge."""
+        """The same with the thresholds that leave more to a judge; its own confidence tells what is sure."""
         return replace(
             self,
             confidence=self.judged_confidence,
             similarity=self.judged_similarity,
-            clicks_per_round=max(self.clicks_per_round, self.judged_clicks_per_round),
+            sure=min(self.sure, self.confidence),
         )
 
 
@@ -137,7 +137,9 @@ def select_iteratively(initial: T, steps: SelectionSteps[T], config: SelectionCo
             if p.confidence >= config.confidence
             and (p.x, p.y) not in tried
             and not any(steps.holds(item, p.x, p.y) for item in known)
-        ][: config.clicks_per_round]
+        ]
+        sure = sum(p.confidence >= config.sure for p in fresh)
+        fresh = fresh[: max(sure, config.clicks_per_round)]
         if not fresh:
             break
         tried.update((p.x, p.y) for p in fresh)

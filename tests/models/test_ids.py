@@ -190,8 +190,18 @@ def test_defaults_are_the_papers() -> None:
     )
 
 
+def test_sure_clicks_are_all_taken() -> None:
+    things = [Thing(str(i), 10 * i, 10 * i + 10) for i in range(1, 6)]
+    proposals = [(15, 0.3), (25, 0.9), (35, 0.5), (45, 0.7), (55, 0.4)]
+    toy = Toy([CLICKED, *things], [proposals])
+    assert names(toy.select(CLICKED, clicks_per_round=1, rounds=1, sure=0.5)) == ["clicked", "2", "4", "3"]
+    assert toy.segmented == [[25, 45, 35]]
+    few = Toy([CLICKED, *things], [proposals])
+    few.select(CLICKED, clicks_per_round=4, rounds=1, sure=0.5)
+    assert few.segmented == [[25, 45, 35, 55]]  # they count among the clicks of the round
+
+
 def test_a_judge_is_given_more_to_choose_from() -> None:
     more = SelectionConfig().before_judge()
-    assert (more.confidence, more.similarity, more.clicks_per_round) == (0.05, 0.3, 20)
-    assert SelectionConfig(clicks_per_round=100).before_judge().clicks_per_round == 100
-    assert SelectionConfig(judged_clicks_per_round=12).before_judge().clicks_per_round == 12
+    assert (more.confidence, more.similarity, more.clicks_per_round, more.sure) == (0.05, 0.3, 10, 0.2)
+    assert SelectionConfig().sure == 1  # as in the paper, a round has k clicks
