@@ -284,7 +284,7 @@ def train_regions(
         ),
     ] = "bundled",
     frozen: Annotated[
-        bool, typer.Option("--frozen", help="Leave the backbone as it is: half the time, and memory.")
+        bool, typer.Option("--frozen", help="Leave the backbone as it is, in less time and memory.")
     ] = False,
     init_from: Annotated[Path | None, typer.Option(help="Folder of weights to start from.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
@@ -299,10 +299,9 @@ def train_regions(
 
     scenes = str(train), None if val is None else str(val)
     start = {"bundled": BUNDLED / "one-click", "none": None}.get(backbone, Path(backbone))
-    started = resume or init_from is not None  # then what goes on has a backbone of its own
-    task = RegionsTask(
-        *scenes, CompactConfig(frozen=frozen), crop, seed, balanced, None if started else start
-    )
+    if init_from is not None:  # which has a backbone of its own
+        start = None
+    task = RegionsTask(*scenes, CompactConfig(frozen=frozen), crop, seed, balanced, start)
     schedule = Schedule(
         steps=steps,
         batch_size=batch_size,

@@ -11,24 +11,14 @@ from models.loading import BUNDLED
 from models.one_click import OneClickConfig, OneClickModel
 from synth.regions.backbone import CompactFeatures, CompactFeaturesConfig, take_over_backbone
 from synth.regions.extractor import RegionExtractor
-from synth.regions.training import CompactConfig, RegionsTask, make_model
+from synth.regions.training import RegionsTask, make_model
+from tests.helpers.regions import TINY
 from tests.helpers.scenes import write_photos
 from toolkit.cli import run
 from toolkit.errors import InputError
 from toolkit.training import Schedule, fit
 
-SHAPE = {"stem": 8, "widths": [8, 12, 16, 24], "depths": [1, 1, 2, 1]}
-TINY = CompactConfig(
-    width=32,
-    heads=2,
-    queries=4,
-    encoder_layers=1,
-    decoder_layers=2,
-    stem=8,
-    backbone=(8, 12, 16, 24),
-    depths=(1, 1, 2, 1),
-    side=64,
-)
+SHAPE = {"stem": TINY.stem, "widths": list(TINY.backbone), "depths": list(TINY.depths)}
 
 
 @pytest.fixture
@@ -55,7 +45,7 @@ def test_it_gives_the_maps_of_the_one_click_network(one_click, tmp_path):
     take_over_backbone(network, tmp_path / "one-click")
     found = features_of(network)(pixels).feature_maps
     wanted = one_click.backbone(pixels)
-    shapes = [(2, 8, 16, 24), (2, 12, 8, 12), (2, 16, 4, 6), (2, 24, 2, 3)]
+    shapes = [(2, 16, 16, 24), (2, 24, 8, 12), (2, 32, 4, 6), (2, 32, 2, 3)]
     assert [tuple(one.shape) for one in found] == shapes
     for own, other, old in zip(found, wanted, before, strict=True):
         assert torch.equal(own, other)
@@ -65,14 +55,14 @@ def test_it_gives_the_maps_of_the_one_click_network(one_click, tmp_path):
 def test_transformers_finds_it_by_its_name(tmp_path):
     config = CompactFeaturesConfig(**SHAPE, out_features=["stage2", "stage4"])
     network = AutoBackbone.from_config(config).eval()
-    assert network.channels == [12, 24]
+    assert network.channels == [24, 32]
     pixels = torch.randn(1, 3, 32, 32)
     found = network(pixels).feature_maps
-    assert [tuple(one.shape) for one in found] == [(1, 12, 4, 4), (1, 24, 1, 1)]
+    assert [tuple(one.shape) for one in found] == [(1, 24, 4, 4), (1, 32, 1, 1)]
     network.save_pretrained(tmp_path)
     assert AutoConfig.from_pretrained(tmp_path).widths == SHAPE["widths"]
     again = CompactFeatures.from_pretrained(tmp_path).eval()
-    assert again.channels == [12, 24]
+    assert again.channels == [24, 32]
     assert all(torch.equal(a, b) for a, b in zip(found, again(pixels).feature_maps, strict=True))
 
 
@@ -97,8 +87,8 @@ def test_training_leaves_alone_what_is_frozen(one_click, tmp_path, frozen):
 def test_what_does_not_fit_is_refused(one_click, tmp_path):
     with pytest.raises(InputError, match=r"no 1C-DSN there"):
         take_over_backbone(make_model(TINY), tmp_path / "none")
-    other = make_model(replace(TINY, backbone=(8, 12, 16, 32)))
-    with pytest.raises(InputError, match=r"expected stem, widths and depths 8, \[8, 12, 16, 32\], \["):
+    other = make_model(replace(TINY, backbone=(16, 24, 32, 40)))
+    with pytest.raises(InputError, match=r"expected stem, widths and depths 8, \[16, 24, 32, 40\], \["):
         take_over_backbone(other, tmp_path / "one-click")
 
 
@@ -106,7 +96,7 @@ def test_the_command_starts_from_the_bundled_one(tmp_path, capsys):
     photos = str(write_photos(tmp_path / "photos", count=2, own=0))
     size = ["--steps", "1", "--batch-size", "1", "--crop", "32", "--workers", "0", "--precision", "no"]
     command = ["synth", "train-regions", photos, *size, "--out"]
-    assert run([*command, str(tmp_path / "a"), "--frozen"]) == 0
+    assert run([*command, str(tmp_path / "a"), "--frozen", "--resume"]) == 0  # nothing to go on from yet
     found = features_of(RegionExtractor.load(tmp_path / "a" / "final", "cpu").model).network
     bundled = OneClickModel.from_pretrained(BUNDLED / "one-click", dtype=torch.float32).backbone
     assert torch.allclose(found.stem[0][0].weight, bundled.stem[0][0].weight, atol=1e-3)

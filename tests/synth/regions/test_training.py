@@ -7,23 +7,12 @@ import torch
 from synth.regions.crops import EXCEPT
 from synth.regions.extractor import RegionExtractor
 from synth.regions.labels import GROUND, UNKNOWN
-from synth.regions.training import DEVIATION, MEAN, CompactConfig, RegionsTask, map_losses, normalise
+from synth.regions.training import DEVIATION, MEAN, RegionsTask, map_losses, normalise
+from tests.helpers.regions import TINY
 from tests.helpers.scenes import write_photos
 from toolkit.errors import InputError
 from toolkit.split import read_split
 from toolkit.training import Schedule, fit
-
-TINY = CompactConfig(
-    width=32,
-    heads=2,
-    queries=8,
-    encoder_layers=1,
-    decoder_layers=2,
-    backbone=(16, 24, 32, 32),
-    depths=(1, 1, 1, 1),
-    stem=8,
-    side=64,
-)
 
 
 @pytest.fixture
