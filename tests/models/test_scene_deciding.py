@@ -48,7 +48,7 @@ def test_the_chooser_chooses(selector: Selector, scene: PhotoScene, sign: int) -
 
 
 def test_the_judge_says_what_is_kept(selector: Selector, scene: PhotoScene) -> None:
-    everything = scene.selection(CLICKS[0])
+    everything = scene.selection(CLICKS[0], config=selector.models.config.before_judge())
     assert everything is not None
     similarities = sorted(candidate.similarity for candidate in everything.candidates[1:])
     threshold = similarities[len(similarities) // 2]
