@@ -293,14 +293,13 @@ def train_regions(
     ] = None,
 ) -> None:
     """Train the compact region extractor; a stopped run goes on with --resume."""
-    from models.loading import BUNDLED
+    from models.systems.clicking.pretrained import one_click_folder
     from synth.regions.training import CompactConfig, RegionsTask
     from toolkit.training import Schedule, fit
 
     scenes = str(train), None if val is None else str(val)
-    start = {"bundled": BUNDLED / "one-click", "none": None}.get(backbone, Path(backbone))
-    if init_from is not None:  # which has a backbone of its own
-        start = None
+    none = backbone == "none" or init_from is not None  # which has a backbone of its own
+    start = None if none else one_click_folder(backbone)
     task = RegionsTask(*scenes, CompactConfig(frozen=frozen), crop, seed, balanced, start)
     schedule = Schedule(
         steps=steps,

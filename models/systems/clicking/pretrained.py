@@ -16,6 +16,11 @@ from toolkit.errors import InputError
 BUNDLED_NAME = "bundled"
 
 
+def one_click_folder(source: str) -> Path:
+    """The folder of a 1C-DSN that a name stands for: ``bundled``, or the folder itself."""
+    return BUNDLED / "one-click" if source == BUNDLED_NAME else Path(source)
+
+
 def load_pretrained(backbone: Backbone, source: str) -> None:
     """Put weights into a backbone, in place.
 
@@ -27,7 +32,7 @@ def load_pretrained(backbone: Backbone, source: str) -> None:
     Raises:
         InputError: There are no weights, or they are of another network or size.
     """
-    folder = BUNDLED / "one-click" if source == BUNDLED_NAME else Path(source)
+    folder = one_click_folder(source)
     config = folder / "config.json"
     if not config.is_file() or OneClickModel.config_class.model_type not in config.read_text(
         encoding="utf-8"
