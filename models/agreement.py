@@ -61,8 +61,9 @@ class PlacedObject:
         x1, y1, x2, y2 = self.box
         step = self.side / SAMPLES
         rows, columns = math.ceil((y2 - y1) / step), math.ceil((x2 - x1) / step)
-        inside = self.values(x1 + step / 2, y1 + step / 2, (step, step), (rows, columns)) > 0
-        distance = cv2.distanceTransform(np.pad(inside, 1).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
+        inside = np.zeros((rows + 2, columns + 2), np.uint8)  # beyond its box nothing is
+        inside[1:-1, 1:-1] = self.values(x1 + step / 2, y1 + step / 2, (step, step), (rows, columns)) > 0
+        distance = cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_5)
         x, y = (place / self.scale for place in self.found.clicks[0])
         row, column = int((y - y1) // step), int((x - x1) // step)
         within = 0 <= row < rows and 0 <= column < columns

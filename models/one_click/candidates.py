@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -37,6 +37,11 @@ class Candidates:
     levels: Tensor
     kernels: Tensor
 
+    def first(self, count: int) -> Candidates:
+        """The best so many."""
+        parts = (self.scores, self.boxes, self.points, self.levels, self.kernels)
+        return Candidates(*(part[:count] for part in parts))
+
 
 @dataclass(frozen=True)
 class FreeLocations:
@@ -62,14 +67,16 @@ def score_of(logits: Tensor, centerness: Tensor) -> Tensor:
     return (logits.sigmoid() * centerness.sigmoid()).sqrt()
 
 
-def boxes_at(rows: Tensor, columns: Tensor, distances: Tensor, stride: int | Tensor) -> tuple[Tensor, Tensor]:
+def boxes_at(
+    rows: np.ndarray, columns: np.ndarray, distances: np.ndarray, stride: int | np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Locations ``[N, 2]`` and boxes ``[N, 4]`` in pixels from cells and distances ``[N, 4]`` in strides.
 
     The stride is one for all, or of each, ``[N, 1]``.
     """
-    points = torch.stack([columns, rows], 1).to(distances.dtype) * stride + stride // 2
-    reach = distances * stride
-    return points, torch.cat([points - reach[:, :2], points + reach[:, 2:]], 1)
+    points = (np.stack([columns, rows], 1) * stride + stride // 2).astype(distances.dtype)
+    reach = distances * np.asarray(stride, distances.dtype)
+    return points, np.concatenate([points - reach[:, :2], points + reach[:, 2:]], 1)
 
 
 def free_locations(heads: OneClickHeads, output: LevelOutput, level: int, limit: int = 1000) -> FreeLocations:
@@ -81,9 +88,10 @@ def free_locations(heads: OneClickHeads, output: LevelOutput, level: int, limit:
         best = own.topk(limit).indices
         rows, columns, own = rows[best], columns[best], own[best]
     distances = output.distances[0][:, rows, columns].T  # [L, 4]
-    _, boxes = boxes_at(rows, columns, distances, STRIDES[level])
+    _, boxes = boxes_at(_array(rows), _array(columns), _array(distances), STRIDES[level])
     patches, inside = cut_patches(output.features, torch.zeros_like(rows), rows, columns, heads.kernel_reach)
-    return FreeLocations(rows, columns, own, boxes, heads.kernels_from_patches(patches, inside))
+    kernels = heads.kernels_from_patches(patches, inside)
+    return FreeLocations(rows, columns, own, torch.from_numpy(boxes).to(own.device), kernels)
 
 
 def no_locations(heads: OneClickHeads, device: torch.device) -> FreeLocations:
@@ -119,110 +127,120 @@ def find_candidates(
         for windows, image, own in zip(run_windows(heads, images), images, free, strict=True)
     ]
     kernels = iter(_kernels(heads, parts))
-    return [
-        [Candidates(c.scores, c.boxes, c.points, c.levels, next(kernels)) for c in part.chosen]
-        for part in parts
-    ]
+    return [[part.with_kernels(next(kernels)) for part in own.chosen] for own in parts]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Candidates before their kernels are computed, so few that NumPy's smaller overhead counts.
+
+    ``places`` (``[K, 3]``) are the window, row and column of those from windows, or (-1, -1, index) of the
+    click-free ones; the rest as in :class:`Candidates`.
+    """
+
+    scores: np.ndarray
+    boxes: np.ndarray
+    points: np.ndarray
+    levels: np.ndarray
+    places: np.ndarray
+
+    def of(self, chosen: np.ndarray | list[int]) -> _Part:
+        """Some of them."""
+        parts = (self.scores, self.boxes, self.points, self.levels, self.places)
+        return _Part(*(part[chosen] for part in parts))
+
+    def with_kernels(self, kernels: Tensor) -> Candidates:
+        """Candidates on the kernels' device."""
+        parts = (self.scores, self.boxes, self.points, self.levels)
+        scores, boxes, points, levels = (torch.from_numpy(part).to(kernels.device) for part in parts)
+        return Candidates(scores, boxes, points, levels, kernels)
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """What the windows of one image say of each cell; as in :class:`WindowOutput`, L levels in one array."""
+
+    rows: np.ndarray
+    columns: np.ndarray
+    inside: np.ndarray
+    logits: np.ndarray
+    centerness: np.ndarray
+    distances: np.ndarray
+
+    @staticmethod
+    def of(windows: Sequence[WindowOutput]) -> _Cells:
+        """Gather the levels."""
+        names = (field.name for field in fields(_Cells))
+        return _Cells(*(_array(torch.stack([getattr(w, name) for w in windows])) for name in names))
+
+
+def _array(tensor: Tensor) -> np.ndarray:
+    return (tensor.float() if tensor.is_floating_point() else tensor).cpu().numpy()
 
 
 def _best_of_groups(
     windows: Sequence[WindowOutput], image: ClickedImage, free: Sequence[FreeLocations], limit: int
 ) -> list[_Part]:
     """The best boxes of each group of one image."""
+    cells = _Cells.of(windows)
     chosen = []
     first = 0
     for group in image.groups:
-        own = range(first, first + len(group))
+        own = np.arange(first, first + len(group))
         first += len(group)
-        clicks = torch.tensor(list(group), dtype=torch.float32, device=image.pyramid[0].device)  # [P, 2]
-        parts = [_from_windows(windows, own, clicks)]
-        parts += [_from_free(f, w, own, clicks) for f, w in zip(free, windows, strict=True) if len(f.scores)]
-        chosen.append(_best(_join(parts), limit))
+        clicks = np.array(group, np.float32)  # [P, 2]
+        part = _from_windows(cells, own, clicks)
+        for level, locations in enumerate(free):
+            if len(locations.scores):
+                part = _joined(part, _from_free(locations, level, cells, own, clicks))
+        chosen.append(part.of(_best(part.boxes, part.scores, NMS_IOU, limit)))
     return chosen
 
 
-@dataclass(frozen=True)
-class _Part:
-    """Candidates before their kernels are computed.
-
-    ``places`` (``[K, 3]``) are the window, row and column of those from windows, or (-1, -1, index) of the
-    click-free ones.
-    """
-
-    scores: Tensor
-    boxes: Tensor
-    points: Tensor
-    levels: Tensor
-    places: Tensor
-
-
-def holds_any(boxes: Tensor, clicks: Tensor) -> Tensor:
+def holds_any(boxes: np.ndarray, clicks: np.ndarray) -> np.ndarray:
     """Which boxes ``[K, 4]`` hold any of the clicks ``[P, 2]``."""
-    after = (clicks[None] >= boxes[:, None, :2]).all(2)
-    return (after & (clicks[None] < boxes[:, None, 2:]).all(2)).any(1)
+    within = (clicks[None] >= boxes[:, None, :2]) & (clicks[None] < boxes[:, None, 2:])  # [K, P, 2]
+    held: np.ndarray = np.any(np.all(within, axis=2), axis=1)
+    return held
 
 
-def _from_windows(windows: Sequence[WindowOutput], own: Sequence[int], clicks: Tensor) -> _Part:
+def _from_windows(cells: _Cells, own: np.ndarray, clicks: np.ndarray) -> _Part:
     """Locations of one group's windows, on all levels."""
-    index = torch.tensor(list(own), device=clicks.device)
-    inside = torch.stack([w.inside[index] for w in windows])  # [4, P, S, S]
-    level, slot, row, column = places = inside.nonzero(as_tuple=True)
-    rows = torch.stack([w.rows[index] for w in windows])[level, slot, row]
-    columns = torch.stack([w.columns[index] for w in windows])[level, slot, column]
+    level, slot, row, column = cells.inside[:, own].nonzero()
+    slot = own[slot]
     if len(own) > 1:  # the windows of clicks that lie close to each other share cells
-        first = _first_of_each(torch.stack([level, rows, columns], 1))
-        places = tuple(part[first] for part in places)
-        level, slot, row, column = places
-        rows, columns = rows[first], columns[first]
-    logits, centerness = (
-        torch.stack([getattr(w, name)[index] for w in windows])[places] for name in ("logits", "centerness")
-    )
-    distances = torch.stack([w.distances[index] for w in windows])[level, slot, :, row, column]  # [N, 4]
-    strides = torch.tensor([STRIDES[w.level] for w in windows], device=clicks.device)[level, None]
-    points, boxes = boxes_at(rows, columns, distances, strides)
+        shared = np.stack([level, cells.rows[level, slot, row], cells.columns[level, slot, column]], 1)
+        first = np.sort(np.unique(shared, axis=0, return_index=True)[1])
+        level, slot, row, column = level[first], slot[first], row[first], column[first]
+    rows, columns = cells.rows[level, slot, row], cells.columns[level, slot, column]
+    strides = np.array(STRIDES)[level, None]
+    points, boxes = boxes_at(rows, columns, cells.distances[level, slot, :, row, column], strides)
+    keep = holds_any(boxes, clicks).nonzero()[0]
+    level, slot, row, column = level[keep], slot[keep], row[keep], column[keep]
+    place = (level, slot, row, column)
+    scores = score_of(torch.from_numpy(cells.logits[place]), torch.from_numpy(cells.centerness[place]))
+    return _Part(scores.numpy(), boxes[keep], points[keep], level, np.stack([slot, row, column], 1))
+
+
+def _from_free(free: FreeLocations, level: int, cells: _Cells, own: np.ndarray, clicks: np.ndarray) -> _Part:
+    """Click-free locations of a level that none of the group's windows covers."""
+    boxes, at, along = _array(free.boxes), _array(free.rows), _array(free.columns)
     keep = holds_any(boxes, clicks)
-    scores, at = score_of(logits, centerness), torch.stack([index[slot], row, column], 1)
-    return _Part(scores[keep], boxes[keep], points[keep], level[keep], at[keep])
-
-
-def _first_of_each(cells: Tensor) -> Tensor:
-    """Indices, ascending, at which the rows of ``[N, 3]`` appear for the first time."""
-    _, inverse = torch.unique(cells, dim=0, return_inverse=True)
-    order = torch.argsort(inverse, stable=True)
-    new = torch.ones_like(inverse, dtype=torch.bool)
-    new[1:] = inverse[order][1:] != inverse[order][:-1]
-    return order[new].sort().values
-
-
-def _from_free(free: FreeLocations, window: WindowOutput, own: Sequence[int], clicks: Tensor) -> _Part:
-    """Click-free locations that none of the group's windows covers."""
-    keep = holds_any(free.boxes, clicks)
     for slot in own:
-        rows, columns = window.rows[slot], window.columns[slot]
-        covered = (free.rows >= rows[0]) & (free.rows <= rows[-1])
-        covered &= (free.columns >= columns[0]) & (free.columns <= columns[-1])
+        rows, columns = cells.rows[level, slot], cells.columns[level, slot]
+        covered = (at >= rows[0]) & (at <= rows[-1])
+        covered &= (along >= columns[0]) & (along <= columns[-1])
         keep &= ~covered
-    stride = STRIDES[window.level]
-    index = keep.nonzero()[:, 0]
-    points = torch.stack([free.columns, free.rows], 1)[index].to(free.boxes.dtype) * stride + stride // 2
-    places = torch.stack([torch.full_like(index, -1), torch.full_like(index, -1), index], 1)
-    levels = torch.full_like(index, window.level)
-    return _Part(free.scores[index], free.boxes[index], points, levels, places)
+    index = keep.nonzero()[0]
+    stride = STRIDES[level]
+    points = (np.stack([along, at], 1)[index] * stride + stride // 2).astype(boxes.dtype)
+    places = np.stack([np.full_like(index, -1), np.full_like(index, -1), index], 1)
+    return _Part(_array(free.scores)[index], boxes[index], points, np.full_like(index, level), places)
 
 
-def _join(parts: Sequence[_Part]) -> _Part:
-    return _Part(
-        torch.cat([p.scores for p in parts]),
-        torch.cat([p.boxes for p in parts]),
-        torch.cat([p.points for p in parts]),
-        torch.cat([p.levels for p in parts]),
-        torch.cat([p.places for p in parts]),
-    )
-
-
-def _best(part: _Part, limit: int) -> _Part:
-    kept = nms(part.boxes, part.scores, NMS_IOU, limit)
-    return _Part(part.scores[kept], part.boxes[kept], part.points[kept], part.levels[kept], part.places[kept])
+def _joined(a: _Part, b: _Part) -> _Part:
+    names = [field.name for field in fields(_Part)]
+    return _Part(*(np.concatenate([getattr(a, name), getattr(b, name)]) for name in names))
 
 
 @dataclass(frozen=True)
@@ -263,8 +281,14 @@ def _kernels(heads: OneClickHeads, images: Sequence[_Windowed]) -> Sequence[Tens
 
 def nms(boxes: Tensor, scores: Tensor, threshold: float, limit: int) -> Tensor:
     """Indices of the best boxes ``[K, 4]``, none overlapping a better one by more than an IoU; best first."""
-    order = torch.argsort(scores, descending=True, stable=True)[:MOST_BOXES]
-    x1, y1, x2, y2 = boxes[order].cpu().numpy().T  # so few that NumPy's smaller overhead counts
+    kept = _best(_array(boxes), _array(scores), threshold, limit)
+    return torch.tensor(kept, dtype=torch.long, device=boxes.device)
+
+
+def _best(boxes: np.ndarray, scores: np.ndarray, threshold: float, limit: int) -> list[int]:
+    """The same of arrays."""
+    order = np.argsort(-scores, kind="stable")[:MOST_BOXES]
+    x1, y1, x2, y2 = boxes[order].T
     width = np.minimum(x2[:, None], x2) - np.maximum(x1[:, None], x1)  # [K, K]
     height = np.minimum(y2[:, None], y2) - np.maximum(y1[:, None], y1)
     overlap = np.maximum(width, 0) * np.maximum(height, 0)
@@ -276,6 +300,6 @@ def nms(boxes: Tensor, scores: Tensor, threshold: float, limit: int) -> Tensor:
         if len(kept) == limit:
             break
         if left[index]:
-            kept.append(index)
+            kept.append(int(order[index]))
             left &= ~own
-    return order[kept]
+    return kept

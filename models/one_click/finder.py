@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -18,7 +18,7 @@ from models.one_click.candidates import (
     free_locations,
     no_locations,
 )
-from models.one_click.dynamic_masks import MASK_STRIDE, SIZES_OF_INTEREST, dynamic_masks
+from models.one_click.dynamic_masks import MASK_STRIDE, SIZES_OF_INTEREST, MaskDrawer, places_of
 from models.one_click.full_pass import candidates_of_pass, clicked_pass
 from models.one_click.model import OneClickModel
 from models.one_click.windows import ClickedImage
@@ -58,10 +58,20 @@ class EncodedImage:
     width: int
     first: Sequence[Tensor | None] = (None,) * len(STRIDES)
 
+    @cached_property
+    def places(self) -> Tensor:
+        """Where the cells of the mask features lie, ``[3, H / 4, W / 4]``; see :func:`places_of`."""
+        return places_of(self.mask_features)
+
     @property
     def nbytes(self) -> int:
         """Memory that the tensors hold."""
-        tensors = [*self.pyramid, self.mask_features, *(one for one in self.first if one is not None)]
+        tensors = [
+            *self.pyramid,
+            self.mask_features,
+            self.places,
+            *(one for one in self.first if one is not None),
+        ]
         for level in self.free:
             tensors += [level.rows, level.columns, level.scores, level.boxes, level.kernels]
         return sum(t.element_size() * t.nelement() for t in tensors)
@@ -326,8 +336,11 @@ def _all_that_fit(
     if not len(candidates.scores):
         return []
     count = int((candidates.scores >= LEAST_SHARE * candidates.scores[0]).sum())
-    items = [_masked(encoded, candidates, index, clicks) for index in range(count)]
-    return [item for item in items if any(item.value_at(x, y) > 0 for x, y in clicks)]
+    return [
+        item
+        for item in _masked(encoded, candidates.first(count), clicks)
+        if any(item.value_at(x, y) > 0 for x, y in clicks)
+    ]
 
 
 def _first_that_fits(
@@ -337,8 +350,7 @@ def _first_that_fits(
     avoid: Sequence[tuple[float, float]],
 ) -> FoundObject | None:
     best, most = None, 0
-    for index in range(len(candidates.scores)):
-        item = _masked(encoded, candidates, index, clicks)
+    for item in _masked(encoded, candidates, clicks):
         if any(item.value_at(x, y) > 0 for x, y in avoid):
             continue
         held = sum(item.value_at(x, y) > 0 for x, y in clicks)
@@ -350,27 +362,21 @@ def _first_that_fits(
 
 
 def _masked(
-    encoded: EncodedImage, candidates: Candidates, index: int, clicks: Sequence[tuple[float, float]]
-) -> FoundObject:
+    encoded: EncodedImage, candidates: Candidates, clicks: Sequence[tuple[float, float]]
+) -> Iterator[FoundObject]:
+    """The candidates' masks, each drawn when it is asked for."""
     height, width = encoded.mask_features.shape[-2:]
-    x1, y1, x2, y2 = candidates.boxes[index].tolist()
-    grow_x, grow_y = BOX_GROWTH * (x2 - x1), BOX_GROWTH * (y2 - y1)
-    left = min(max(int((x1 - grow_x) // MASK_STRIDE) - BOX_MARGIN, 0), width - 1)
-    top = min(max(int((y1 - grow_y) // MASK_STRIDE) - BOX_MARGIN, 0), height - 1)
-    right = max(min(int((x2 + grow_x) // MASK_STRIDE) + 1 + BOX_MARGIN, width), left + 1)
-    bottom = max(min(int((y2 + grow_y) // MASK_STRIDE) + 1 + BOX_MARGIN, height), top + 1)
-    size = torch.tensor([SIZES_OF_INTEREST[int(candidates.levels[index])]], device=candidates.points.device)
-    logits = dynamic_masks(
-        encoded.mask_features[:, top:bottom, left:right],
-        candidates.kernels[index : index + 1],
-        candidates.points[index : index + 1],
-        size,
-        origin=(left, top),
-    )[0]
-    return FoundObject(
-        logits.cpu().numpy(),
-        top,
-        left,
-        float(candidates.scores[index]),
-        tuple((float(x), float(y)) for x, y in clicks),
-    )
+    levels = candidates.levels.tolist()
+    sizes = candidates.scores.new_tensor([SIZES_OF_INTEREST[level] for level in levels])
+    drawer = MaskDrawer.of(candidates.kernels, candidates.points, sizes)
+    own = tuple((float(x), float(y)) for x, y in clicks)
+    boxes, scores = candidates.boxes.tolist(), candidates.scores.tolist()
+    for index, ((x1, y1, x2, y2), score) in enumerate(zip(boxes, scores, strict=True)):
+        grow_x, grow_y = BOX_GROWTH * (x2 - x1), BOX_GROWTH * (y2 - y1)
+        left = min(max(int((x1 - grow_x) // MASK_STRIDE) - BOX_MARGIN, 0), width - 1)
+        top = min(max(int((y1 - grow_y) // MASK_STRIDE) - BOX_MARGIN, 0), height - 1)
+        right = max(min(int((x2 + grow_x) // MASK_STRIDE) + 1 + BOX_MARGIN, width), left + 1)
+        bottom = max(min(int((y2 + grow_y) // MASK_STRIDE) + 1 + BOX_MARGIN, height), top + 1)
+        window = (slice(None), slice(top, bottom), slice(left, right))
+        logits = drawer.draw(index, encoded.mask_features[window], encoded.places[window])
+        yield FoundObject(logits.cpu().numpy(), top, left, score, own)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -68,9 +69,9 @@ def candidates_of_pass(
     points, levels = level_locations(shapes, device)
     scores = score_of(logits[0], centerness[0])  # [L]
     boxes = torch.cat([points - distances[0, :, :2], points + distances[0, :, 2:]], 1)
-    wanted = torch.tensor(list(clicks), dtype=torch.float32, device=device)
+    inside = torch.from_numpy(holds_any(boxes.float().cpu().numpy(), np.array(clicks, np.float32)))
     near = torch.cat([_near(shape, i, clicks, click_reach(model.heads)) for i, shape in enumerate(shapes)])
-    usable = (near.to(device) | (scores > SCORE_THRESHOLD)) & holds_any(boxes, wanted)
+    usable = (near.to(device) | (scores > SCORE_THRESHOLD)) & inside.to(device)
     places = usable.nonzero()[:, 0]
     places = places[nms(boxes[places], scores[places], NMS_IOU, limit)]
     kernels = gather_kernels(model, output, torch.zeros_like(places), places).float()

@@ -125,7 +125,24 @@ class OneClickHeads(nn.Module):
         Returns:
             ``[N, 2 C', S - 2, S - 2]``.
         """
-        embedding = nn.functional.conv2d(clicks, self.click_convs[level].weight) * inside
+        return self._embedding_layers(nn.functional.conv2d(clicks, self.click_convs[level].weight) * inside)
+
+    def lone_click_layers(self, inside: Tensor, levels: Tensor) -> Tensor:
+        """The same of windows whose only click is in the middle, of all levels at once.
+
+        Args:
+            inside: ``[N, 1, S, S]``, 1 in the image; S is odd.
+            levels: long ``[N]``, 0–3 for P2–P5.
+
+        Returns:
+            ``[N, 2 C', S - 2, S - 2]``.
+        """
+        # what a convolution makes of a single 1 is its kernel, turned by half
+        embedded = torch.stack([conv.weight[:, 0].flip(1, 2) for conv in self.click_convs])[levels]
+        beside = (inside.shape[-1] - embedded.shape[-1]) // 2
+        return self._embedding_layers(nn.functional.pad(embedded, [beside] * 4) * inside)
+
+    def _embedding_layers(self, embedding: Tensor) -> Tensor:
         towers = (self.class_tower, self.box_tower)
         last = self.config.click_channels
         weight = torch.cat([tower.units[0].conv.weight[:, -last:] for tower in towers])

@@ -6,7 +6,7 @@ is computed once per image; the windows are recomputed exactly, many clicks in o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -108,13 +108,12 @@ def run_windows(heads: OneClickHeads, images: Sequence[ClickedImage]) -> list[li
     parts = [(image, level) for image in images for level in range(len(image.pyramid))]
     places = _places(heads, parts)
     counts = [len(own.cells) for own in places]
-    first = torch.cat(_first_layers(heads, parts, places))
+    first = _first_layers(heads, parts, places)
     inside = shrink(torch.cat([own.inside for own in places]), 1)[:, None].to(first.dtype)
-    levels = [level for (_, level), count in zip(parts, counts, strict=True) for _ in range(count)]
     output = heads.on_windows(
         first.contiguous(memory_format=torch.channels_last),
         inside,
-        torch.tensor(levels, dtype=torch.long, device=first.device),
+        _levels(parts, places, first.device),
     )
     kinds = (output.logits, output.distances, output.centerness, output.features)
     outputs = zip(*(torch.split(kind, counts) for kind in kinds), strict=True)
@@ -151,31 +150,52 @@ def _places(heads: OneClickHeads, parts: Sequence[tuple[ClickedImage, int]]) -> 
 
 def _first_layers(
     heads: OneClickHeads, parts: Sequence[tuple[ClickedImage, int]], places: Sequence[_Places]
-) -> list[Tensor]:
-    """What the towers' first layers give in each image's and level's windows, ``[J, 2 C', T - 2, T - 2]``."""
-    firsts = [_click_free(heads, *part, own) for part, own in zip(parts, places, strict=True)]
+) -> Tensor:
+    """What the towers' first layers give in all windows, ``[N, 2 C', T - 2, T - 2]``."""
+    first = torch.cat(_click_free(heads, parts, places))
     if not heads.config.click_embedding:
-        return firsts
+        return first
     alone = all(len(group) == 1 for image, _ in parts for group in image.groups)
     middle = places[0].rows.shape[1] // 2
     half = LONE_CLICK_REACH if alone else middle
-    for level in range(len(STRIDES)):
-        own = [index for index, (_, other) in enumerate(parts) if other == level]
-        clicks = [_click_windows(*parts[index], places[index], half) for index in own]
-        inside = torch.cat([shrink(places[index].inside, middle - half) for index in own])[:, None]
-        added = heads.click_layers(torch.cat(clicks).to(firsts[0]), inside.to(firsts[0].dtype), level)
-        for index, part in zip(own, torch.split(added, [len(one) for one in clicks]), strict=True):
-            shrink(firsts[index], middle - half).add_(part)
-    return firsts
+    reached = shrink(first, middle - half)  # of which it is a view
+    inside = shrink(torch.cat([own.inside for own in places]), middle - half)[:, None].to(first.dtype)
+    if alone:
+        reached += heads.lone_click_layers(inside, _levels(parts, places, first.device))
+        return first
+    counts = [len(own.cells) for own in places]
+    windows = zip(parts, places, torch.split(reached, counts), torch.split(inside, counts), strict=True)
+    for (image, level), own, target, within in windows:
+        target += heads.click_layers(_click_windows(image, level, own, half).to(first), within, level)
+    return first
 
 
-def _click_free(heads: OneClickHeads, image: ClickedImage, level: int, places: _Places) -> Tensor:
-    """The same for one image and level, before clicks add to it."""
-    kept = image.first[level]
-    if kept is not None:
-        return _gathered(kept, places.rows[:, 1:-1], places.columns[:, 1:-1])
-    windows = _gathered(image.pyramid[level], places.rows, places.columns)
-    return heads.first_layers(windows * places.inside[:, None].to(windows.dtype), padding=0)
+def _levels(
+    parts: Sequence[tuple[ClickedImage, int]], places: Sequence[_Places], device: torch.device
+) -> Tensor:
+    """The level of each window, long ``[N]``."""
+    levels = [level for (_, level), own in zip(parts, places, strict=True) for _ in own.cells]
+    return torch.tensor(levels, dtype=torch.long, device=device)
+
+
+def _click_free(
+    heads: OneClickHeads, parts: Sequence[tuple[ClickedImage, int]], places: Sequence[_Places]
+) -> list[Tensor]:
+    """The same of each image and level, before clicks add to it."""
+    kept = [image.first[level] for image, level in parts]
+    windows = [
+        _gathered(image.pyramid[level], own.rows, own.columns) * own.inside[:, None]
+        for (image, level), own, known in zip(parts, places, kept, strict=True)
+        if known is None
+    ]
+    fresh: Iterator[Tensor] = iter(())
+    if windows:
+        computed = heads.first_layers(torch.cat(windows), padding=0)
+        fresh = iter(torch.split(computed, [len(part) for part in windows]))
+    return [
+        next(fresh) if known is None else _gathered(known, own.rows[:, 1:-1], own.columns[:, 1:-1])
+        for own, known in zip(places, kept, strict=True)
+    ]
 
 
 def _gathered(feature: Tensor, rows: Tensor, columns: Tensor) -> Tensor:

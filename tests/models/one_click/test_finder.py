@@ -280,7 +280,8 @@ def test_a_batch_equals_single_pictures_without_free_locations(
 
 
 def test_nbytes_counts_every_tensor(network: OneClickModel, encoded: EncodedImage) -> None:
-    cells = sum((SIDE // s) ** 2 for s in (4, 8, 16, 32)) * 16 + 8 * (SIDE // 4) ** 2
+    cells = sum((SIDE // s) ** 2 for s in (4, 8, 16, 32)) * 16
+    cells += (8 + 3) * (SIDE // 4) ** 2  # mask features, and where their cells lie
     free = sum(len(level.scores) for level in encoded.free)
     first = sum((SIDE // s) ** 2 for s in (8, 16, 32)) * 2 * network.config.head_channels
     assert encoded.nbytes == 4 * (cells + first) + free * (8 + 8 + 4 + 16 + 4 * 169)
