@@ -152,7 +152,7 @@ def _train(run: TrainingRun, stop: StopRequest, deadline: float, progress: Progr
             improved = False
             if at_end or _every(schedule.eval_every, run.step):
                 improved = run.evaluate()
-                _record(run, progress, run.last_scores)
+                _record(run, progress, run.last_scores, rare=True)
 
             now = time.monotonic()
             late = schedule.checkpoint_minutes and now - last_save >= 60 * schedule.checkpoint_minutes
@@ -167,8 +167,8 @@ def _train(run: TrainingRun, stop: StopRequest, deadline: float, progress: Progr
                 last_save = time.monotonic()
 
 
-def _record(run: TrainingRun, progress: Progress, figures: Mapping[str, float]) -> None:
-    progress.record(run.step, figures)
+def _record(run: TrainingRun, progress: Progress, figures: Mapping[str, float], rare: bool = False) -> None:
+    progress.record(run.step, figures, rare)
     run.accelerator.log(dict(figures), step=run.step)
 
 

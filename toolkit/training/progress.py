@@ -75,8 +75,8 @@ class Progress:
         if self._bar is not None:
             self._bar.update(self._task, completed=step)
 
-    def record(self, step: int, figures: Mapping[str, float]) -> None:
-        """Keep and show the figures of `step`."""
+    def record(self, step: int, figures: Mapping[str, float], rare: bool = False) -> None:
+        """Keep and show the figures of `step`; those that are rare, as of validation, always have a line."""
         if not (self.shown and figures):
             return
         with open(self.log_path, "a", encoding="utf-8") as file:
@@ -89,7 +89,7 @@ class Progress:
             self._bar.update(self._task, completed=step, figures=f"{text} {rate:.2f} step/s")
             return
         now = time.monotonic()
-        if now - self.last_line >= _SECONDS_BETWEEN_LINES or step >= self.steps or done <= 1:
+        if rare or now - self.last_line >= _SECONDS_BETWEEN_LINES or step >= self.steps or done <= 1:
             self.last_line = now
             left = (self.steps - step) / rate if rate > 0 else float("inf")
             logger.info("step %d/%d %s | %.2f step/s, %s left", step, self.steps, text, rate, _duration(left))
