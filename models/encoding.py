@@ -24,7 +24,8 @@ def encode_view(models: SelectionModels, image: np.ndarray, scale: float) -> Pho
     model = models.finder.model
     pixels, rows, columns = network_input(image, scale, model.config.image_mean)
     pixels = pixels.to(model.device)
-    return PhotoView(models, pixels, models.finder.encode(pixels[None], rows, columns), scale)
+    encoded = models.finder.encode(pixels[None], rows, columns, models.read_stages)
+    return PhotoView(models, pixels, encoded, scale)
 
 
 def network_input(image: np.ndarray, scale: float, colour: list[float]) -> tuple[Tensor, int, int]:

@@ -150,9 +150,16 @@ def model_section(folder: Path, kind: type) -> dict[str, Any]:
         folder: Of a network.
         kind: Class of its configuration.
     """
+    from models.recipes.reading import FROM_FROZEN
+
     written = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    known = set(signature(kind).parameters) - {"kwargs", "feature_channels"}
+    known = set(signature(kind).parameters) - {"kwargs", *FROM_FROZEN}
     return {name: value for name, value in written.items() if name in known}
+
+
+def reads_stages(folder: Path) -> bool:
+    """Whether the CPN or PVM in a folder reads the backbone's own maps."""
+    return bool(json.loads((folder / "config.json").read_text(encoding="utf-8")).get("stage_channels"))
 
 
 def _learn(job: Finetuning, part: str, learn: Path) -> None:
@@ -165,6 +172,7 @@ def _learn(job: Finetuning, part: str, learn: Path) -> None:
     own: dict[str, Any] = {"data.train": str(learn), "model": model_section(job.start / part, _kinds()[part])}
     if part != PARTS[0]:
         own["one_click"] = str(job.weights / PARTS[0])
+        own["stages"] = reads_stages(job.start / part)
     if part == "pvm" and not (job.weights / "cpn").is_dir():
         own["false_proposals"] = 0
     # JSON is YAML too, whatever a path holds.

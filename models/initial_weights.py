@@ -9,8 +9,10 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from models.cpn import ProposalModel
 from models.loading import load_network
 from models.one_click import OneClickModel
+from models.pvm import VerificationModel
 from toolkit.errors import InputError
 
 
@@ -21,6 +23,8 @@ def initial_weights(model: nn.Module, source: Path) -> Mapping[str, Tensor] | Pa
     files), so that only its own reader finds them all.
 
     A click-free 1C-DSN may go on from one that sees clicks: it leaves out the weights of the click channels.
+    A CPN or PVM that reads the backbone's own maps may go on from one that does not: what reads them keeps
+    its zeros.
 
     Args:
         model: The network that will learn.
@@ -44,6 +48,9 @@ def initial_weights(model: nn.Module, source: Path) -> Mapping[str, Tensor] | Pa
     weights = network.state_dict()
     if isinstance(model, OneClickModel) and not model.config.click_embedding:
         return _without_click_channels(weights, model)
+    if isinstance(model, ProposalModel | VerificationModel) and not network.config.stage_channels:
+        first = {name: one for name, one in model.state_dict().items() if name.startswith("stages.")}
+        return {**first, **weights}
     return weights
 
 

@@ -19,7 +19,7 @@ from models.one_click.finder import EncodedImage
 from models.scene import PhotoScene
 from models.view import PhotoView, SelectionModels
 
-FORMAT = 2  # goes up when the names or the meaning of the arrays change
+FORMAT = 3  # goes up when the names or the meaning of the arrays change
 FREE_LOCATIONS = tuple(field.name for field in fields(FreeLocations))
 
 
@@ -65,6 +65,8 @@ def _view_arrays(view: PhotoView) -> dict[str, np.ndarray]:
     }
     for level, feature in enumerate(encoded.pyramid):
         arrays[f"pyramid{level}"] = _compact(feature)
+    for number, stage in enumerate(encoded.stages):
+        arrays[f"stage{number}"] = _compact(stage)
     for level, free in enumerate(encoded.free):
         for name in FREE_LOCATIONS:
             arrays[f"free{level}.{name}"] = _compact(getattr(free, name))
@@ -87,6 +89,7 @@ def _view(models: SelectionModels, arrays: Mapping[str, np.ndarray], scale: floa
         height,
         width,
         models.finder.first_layers(pyramid),
+        [tensors[f"stage{number}"] for number in range(sum(name.startswith("stage") for name in arrays))],
     )
     return PhotoView(models, tensors["image"], encoded, scale)
 

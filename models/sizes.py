@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from models.pyramid import STRIDES
 from models.recipes import find_recipe, read_recipe, recipe_names
 from models.recipes.schema import InteractiveRecipe, OneClickRecipe, ProposalRecipe, RefinerRecipe
 from models.refiner import RefinerConfig, RefinerModel
+from models.stages import STAGE_STRIDES, input_channels
 from toolkit.errors import InputError
 from toolkit.flops import count_flops
 
@@ -126,23 +127,26 @@ def _one_click(config: OneClickConfig) -> tuple[nn.Module, str, Callable[[], Any
 
 
 def _cpn(recipe: ProposalRecipe) -> tuple[nn.Module, str, Callable[[], Any]]:
-    channels = frozen_channels(recipe.one_click)
-    network = ProposalModel(ProposalConfig(feature_channels=channels, **recipe.model)).eval()
-    pyramid = _pyramid(channels)
+    frozen = OneClickModel(frozen_config(recipe.one_click))
+    inputs = input_channels(frozen, recipe.stages)
+    network = ProposalModel(ProposalConfig(**inputs, **recipe.model)).eval()
+    pyramid, stages = _pyramid(inputs["feature_channels"]), _stages(inputs["stage_channels"])
     masks, boxes = torch.zeros(1, SIDE // 4, SIDE // 4), torch.zeros(1, 4)
     work = f"one exemplar in a photo of {SIDE} px, its features given"
-    return network, work, lambda: network(pyramid, [masks], [boxes])
+    return network, work, lambda: network(pyramid, [masks], [boxes], stages=stages)
 
 
 def _pvm(recipe: VerificationRecipe) -> tuple[nn.Module, str, Callable[[], Any]]:
-    channels = frozen_channels(recipe.one_click)
-    network = VerificationModel(VerificationConfig(feature_channels=channels, **recipe.model)).eval()
-    image, feature = torch.zeros(3, SIDE, SIDE), _pyramid(channels)[0][0]
+    frozen = OneClickModel(frozen_config(recipe.one_click))
+    inputs = input_channels(frozen, recipe.stages)
+    network = VerificationModel(VerificationConfig(**inputs, **recipe.model)).eval()
+    image, feature = torch.zeros(3, SIDE, SIDE), _pyramid(inputs["feature_channels"])[0][0]
+    stages = [stage[0] for stage in _stages(inputs["stage_channels"])]
     masks, boxes = torch.zeros(1, SIDE // 4, SIDE // 4), torch.zeros(1, 4)
     return (
         network,
         "one object, its features given",
-        lambda: network(network.gather(image, feature, masks, boxes)),
+        lambda: network(network.gather(image, feature, masks, boxes, stages)),
     )
 
 
@@ -157,8 +161,13 @@ def _pyramid(channels: int) -> list[Tensor]:
     return [torch.zeros(1, channels, SIDE // stride, SIDE // stride) for stride in STRIDES]
 
 
-def frozen_channels(source: Path | None) -> int:
-    """Pyramid channels of the 1C-DSN that a recipe names: of its folder, or of the recipe that will fill it.
+def _stages(channels: Sequence[int]) -> list[Tensor]:
+    sides = [SIDE // stride for stride in STAGE_STRIDES]
+    return [torch.zeros(1, own, side, side) for own, side in zip(channels, sides, strict=False)]
+
+
+def frozen_config(source: Path | None) -> OneClickConfig:
+    """Shape of the 1C-DSN that a recipe names: of its folder, or of the recipe that will fill it.
 
     Args:
         source: The folder, such as ``runs/RECIPE/final``; None for the compact network.
@@ -167,12 +176,12 @@ def frozen_channels(source: Path | None) -> int:
         InputError: Neither is there.
     """
     if source is None:
-        return OneClickConfig().pyramid_channels
+        return OneClickConfig()
     file = source / "config.json"
     if file.is_file():
-        return int(json.loads(file.read_text(encoding="utf-8"))["pyramid_channels"])
+        return OneClickConfig(**json.loads(file.read_text(encoding="utf-8")))
     if source.parent.name in recipe_names():
         recipe = read_recipe(source.parent.name)
         if isinstance(recipe, OneClickRecipe):
-            return OneClickConfig(**recipe.model).pyramid_channels
+            return OneClickConfig(**recipe.model)
     raise InputError(f"one_click: no 1C-DSN in {source}; train one first, then --set one_click=FOLDER")

@@ -19,6 +19,7 @@ from models.one_click import OneClickModel
 from models.one_click.finder import ObjectFinder
 from models.pvm import VerificationModel
 from models.refiner import RefinerModel
+from models.stages import check_inputs
 from models.view import SelectionModels
 from toolkit.errors import InputError
 
@@ -95,9 +96,12 @@ def with_network(models: SelectionModels, source: str) -> SelectionModels:
         return replace(models, chooser=network)
     if isinstance(network, JudgeModel):
         return replace(models, judge=network)
-    needed = models.finder.model.config.pyramid_channels
-    if network is None or network.config.feature_channels != needed:
-        raise InputError(f"'{source}': expected a network for features of {needed} channels")
+    if network is None:
+        raise InputError(f"'{source}': no network there; expected what save_pretrained wrote")
+    try:
+        check_inputs(network, models.finder.model)
+    except ValueError as error:
+        raise InputError(f"'{source}': expected a network {error}") from error
     if isinstance(network, ProposalModel):
         return replace(models, proposals=network)
     if not isinstance(network, VerificationModel):

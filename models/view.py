@@ -42,6 +42,12 @@ class SelectionModels:
     chooser: ChooserModel | None = None
     judge: JudgeModel | None = None
 
+    @property
+    def read_stages(self) -> bool:
+        """Whether CPN or PVM reads the backbone's own maps."""
+        readers = (self.proposals, self.verification)
+        return any(network is not None and network.config.stage_channels for network in readers)
+
 
 class PhotoView:
     """A photo as the networks see it; all points are in pixels of their input.
@@ -113,7 +119,8 @@ class PhotoView:
                 "these weights hold no click proposal network (folder cpn), so similar objects can't be found"
             )
         with torch.no_grad():
-            return self._models.proposals.remember([p[None] for p in self.encoded.pyramid])[0]
+            maps = ([one[None] for one in kind] for kind in (self.encoded.pyramid, self.encoded.stages))
+            return self._models.proposals.remember(*maps)[0]
 
     @torch.no_grad()
     def heatmap(self, exemplars: Sequence[FoundObject]) -> Tensor:
@@ -151,7 +158,8 @@ class PhotoView:
         fresh = [item for item, one in zip(items, embedded, strict=True) if one is None]
         if fresh:
             masks, boxes = self._coverage(fresh)
-            computed = network(network.gather(self._image.float(), self.encoded.pyramid[0], masks, boxes))
+            image, feature, stages = self._image.float(), self.encoded.pyramid[0], self.encoded.stages
+            computed = network(network.gather(image, feature, masks, boxes, stages))
             self._found.keep_embeddings(fresh, computed)
             rest = iter(computed)
             embedded = [next(rest) if one is None else one for one in embedded]

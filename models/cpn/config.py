@@ -13,6 +13,8 @@ class ProposalConfig(PretrainedConfig):
 
     Args:
         feature_channels: Channels of the frozen pyramid.
+        stage_channels: Of C3 and C4, the frozen backbone's own maps, where they are read beside P3 and P4;
+            none by default, as in the paper.
         channels: Channels inside.
         attention_heads: Heads of each attention.
         query_size: k: each level gives k × k query vectors (paper: 3).
@@ -33,9 +35,11 @@ class ProposalConfig(PretrainedConfig):
         level_order: Sequence[int] = (4, 8, 16),
         mask_queries: bool = True,
         adapter_depth: int = 2,
+        stage_channels: Sequence[int] = (),
         **kwargs: Any,
     ) -> None:
         self.feature_channels = feature_channels
+        self.stage_channels = list(stage_channels)
         self.channels = channels
         self.attention_heads = attention_heads
         self.query_size = query_size

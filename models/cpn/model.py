@@ -14,6 +14,7 @@ from transformers import PreTrainedModel
 from models.cpn.config import ProposalConfig
 from models.cpn.heatmap_memory import HeatmapMemory
 from models.roi_align import roi_align
+from models.stages import STAGE_STRIDES, StageProjections
 
 HEATMAP_STRIDE = 4
 QUERY_STRIDES = (4, 8, 16)  # P2, P3, P4
@@ -25,7 +26,8 @@ class ProposalMemory:
     """What CPN computes once per scene.
 
     Attributes:
-        features: P2, P3, P4 of one image, ``[C, H, W]`` each; the query vectors are taken from them.
+        features: P2, P3, P4 of one image (P3 and P4 with what C3 and C4 add), ``[C, H, W]`` each; the query
+            vectors are taken from them.
         keys: Of each decoder layer, ``[1, heads, HW, C' / heads]``.
         values: The same.
         adapted: ``[C', H / 4, W / 4]``, what the aggregated query is correlated with.
@@ -74,6 +76,9 @@ class ProposalModel(PreTrainedModel):
         self.aggregate = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width))
         self.adapter = _adapter(config)
         self.bias = nn.Parameter(torch.tensor(INITIAL_LOGIT))
+        self.stages = None
+        if config.stage_channels:
+            self.stages = StageProjections(config.stage_channels, config.feature_channels)
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
@@ -84,16 +89,21 @@ class ProposalModel(PreTrainedModel):
         """The layers, whose type a ModuleList forgets."""
         return [cast(nn.TransformerDecoderLayer, layer) for layer in self.layers]
 
-    def remember(self, pyramid: Sequence[Tensor]) -> list[ProposalMemory]:
+    def remember(self, pyramid: Sequence[Tensor], stages: Sequence[Tensor] = ()) -> list[ProposalMemory]:
         """The scenes' part: needed once, whatever is clicked later.
 
         Args:
             pyramid: P2–P5 (or P2–P4), ``[B, C, H / stride, W / stride]`` each.
+            stages: C3 and C4, ``[B, C, H / stride, W / stride]`` each, for a CPN that reads them.
 
         Returns:
             One memory per image.
         """
         features = list(pyramid[:3])
+        if self.stages is not None:
+            for stride, added in zip(STAGE_STRIDES, self.stages(stages), strict=True):
+                level = QUERY_STRIDES.index(stride)
+                features[level] = features[level] + added
         keys, values = [], []
         for layer, stride in zip(self.decoders, self.config.level_order, strict=True):
             level = QUERY_STRIDES.index(stride)
@@ -158,6 +168,7 @@ class ProposalModel(PreTrainedModel):
         masks: Sequence[Tensor],
         boxes: Sequence[Tensor],
         owners: Sequence[int] | None = None,
+        stages: Sequence[Tensor] = (),
     ) -> Tensor:
         """Heatmap logits ``[G, H / 4, W / 4]``: what :meth:`remember` and :meth:`heatmap` give G groups.
 
@@ -166,8 +177,9 @@ class ProposalModel(PreTrainedModel):
             masks: Of each group, as for :meth:`queries`.
             boxes: The same.
             owners: The image of each group; by default each image has one.
+            stages: Of B images, as for :meth:`remember`.
         """
-        memories = self.remember(pyramid)  # for this pass only, so no answer of theirs is worth keeping
+        memories = self.remember(pyramid, stages)  # for this pass: no answer of theirs is worth keeping
         owned = memories if owners is None else [memories[owner] for owner in owners]
         return torch.stack([self._computed(*item) for item in zip(owned, masks, boxes, strict=True)])
 

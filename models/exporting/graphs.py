@@ -13,8 +13,10 @@ from models.pvm import VerificationModel
 from models.pvm.model import ObjectInputs
 from models.pyramid import STRIDES
 from models.refiner import RefinerModel
+from models.stages import STAGE_STRIDES
 
 LEVELS = ("p2", "p3", "p4", "p5")
+STAGES = tuple(f"c{level}" for level, _ in enumerate(STAGE_STRIDES, 3))
 KINDS = ("logits", "distances", "centerness", "kernels")
 # Traced at the first; the second, which differs in both sides, shows what the trace took for a constant.
 SIZES = ((128, 192), (224, 160))
@@ -55,9 +57,9 @@ class Encoder(nn.Module):
         self.model = model
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """P2–P5 and the mask features without clicks, of ``[1, 3, H, W]`` RGB 0–255."""
-        pyramid = self.model.encode(image)
-        return (*pyramid, self.model.mask_features(pyramid))
+        """P2–P5, the mask features without clicks, C3 and C4, of ``[1, 3, H, W]`` RGB 0–255."""
+        pyramid, stages = self.model.encode_with_stages(image)
+        return (*pyramid, self.model.mask_features(pyramid), *stages)
 
 
 class Heads(nn.Module):
@@ -119,12 +121,13 @@ def one_click_graphs(model: OneClickModel) -> list[Graph]:
     draw = torch.Generator().manual_seed(0)
     images = [torch.randint(0, 256, (1, 3, *size), dtype=torch.uint8, generator=draw) for size in SIZES]
     strides = {**dict(zip(LEVELS, STRIDES, strict=True)), "mask_features": STRIDES[0]}
+    strides |= dict(zip(STAGES, STAGE_STRIDES, strict=True))
     encoder = Graph(
         name="encoder",
         network="one-click",
         module=Encoder(model).eval(),
         inputs=("image",),
-        outputs=(*LEVELS, "mask_features"),
+        outputs=(*LEVELS, "mask_features", *STAGES),
         axes={"image": {2: "height", 3: "width"}, **{name: _map_axes(s) for name, s in strides.items()}},
         samples=((images[0],), (images[1],)),
         strides={"image": 1, **strides},
@@ -216,7 +219,9 @@ def _objects(
     c = model.config
     drawn = {
         "patches": torch.rand(count, 3, c.crop, c.crop, generator=draw) * 255,
-        "features": torch.randn(count, c.feature_channels, c.grid, c.grid, generator=draw),
+        "features": torch.randn(
+            count, c.feature_channels + sum(c.stage_channels), c.grid, c.grid, generator=draw
+        ),
         "coverage": torch.rand(count, 1, c.grid, c.grid, generator=draw),
         "sides": torch.rand(count, 1, generator=draw) * 200 + 8,  # pixels
     }

@@ -49,6 +49,7 @@ class EncodedImage:
         width: The same.
         first: Of each level what the towers' first layers make of it without clicks, ``[2 C', H / stride,
             W / stride]``; None where each click computes its own part.
+        stages: C3 and C4, the backbone's own maps at strides 8 and 16; empty where nothing reads them.
     """
 
     pyramid: list[Tensor]
@@ -57,6 +58,7 @@ class EncodedImage:
     height: int
     width: int
     first: Sequence[Tensor | None] = (None,) * len(STRIDES)
+    stages: Sequence[Tensor] = ()
 
     @cached_property
     def places(self) -> Tensor:
@@ -68,6 +70,7 @@ class EncodedImage:
         """Memory that the tensors hold."""
         tensors = [
             *self.pyramid,
+            *self.stages,
             self.mask_features,
             self.places,
             *(one for one in self.first if one is not None),
@@ -209,11 +212,19 @@ class ObjectFinder:
         self.everywhere = wanted and model.config.heads_are_local
 
     @torch.no_grad()
-    def encode(self, image: Tensor, height: int, width: int) -> EncodedImage:
-        """Encode ``[1, 3, H, W]`` RGB 0–255, padded to multiples of 32 from ``height`` × ``width`` pixels."""
-        pyramid = self.model.encode(image)
+    def encode(self, image: Tensor, height: int, width: int, stages: bool = False) -> EncodedImage:
+        """Encode ``[1, 3, H, W]`` RGB 0–255, padded to multiples of 32 from ``height`` × ``width`` pixels.
+
+        Args:
+            image: The picture.
+            height: Without padding.
+            width: The same.
+            stages: Whether to keep :attr:`EncodedImage.stages`.
+        """
+        pyramid, maps = self.model.encode_with_stages(image)
         features = self.model.mask_features(pyramid)
-        return self.remember([p[0] for p in pyramid], features[0], height, width)
+        encoded = self.remember([p[0] for p in pyramid], features[0], height, width)
+        return replace(encoded, stages=[one[0].float() for one in maps]) if stages else encoded
 
     @torch.no_grad()
     def remember(self, pyramid: Sequence[Tensor], features: Tensor, height: int, width: int) -> EncodedImage:
@@ -240,13 +251,20 @@ class ObjectFinder:
 
     @torch.no_grad()
     def encode_batch(self, image: Tensor) -> list[EncodedImage]:
-        """Encode training pictures ``[B, 3, S, S]``, leaving out the click-free locations."""
-        pyramid = self.model.encode(image)
+        """Encode training pictures ``[B, 3, S, S]``, without click-free locations, with the stages."""
+        pyramid, maps = self.model.encode_with_stages(image)
         features = self.model.mask_features(pyramid)
         height, width = image.shape[-2:]
         empty = [no_locations(self.model.heads, image.device) for _ in pyramid]
         return [
-            EncodedImage([p[i].float() for p in pyramid], features[i].float(), empty, height, width)
+            EncodedImage(
+                [p[i].float() for p in pyramid],
+                features[i].float(),
+                empty,
+                height,
+                width,
+                stages=[one[i].float() for one in maps],
+            )
             for i in range(len(image))
         ]
 

@@ -73,7 +73,17 @@ class OneClickModel(PreTrainedModel):
 
     def encode(self, image: Tensor) -> list[Tensor]:
         """P2–P5 of ``[B, 3, H, W]`` RGB 0–255; H and W divisible by 32."""
-        return self.fpn(self.backbone(self.normalise(image)))
+        return self.encode_with_stages(image)[0]
+
+    def encode_with_stages(self, image: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        """The same, and C3 and C4, the backbone's own maps at strides 8 and 16."""
+        maps = self.backbone(self.normalise(image))
+        return self.fpn(maps), list(maps[1:3])
+
+    @property
+    def stage_channels(self) -> list[int]:
+        """Of C3 and C4."""
+        return list(self.backbone.channels[1:3])
 
     def mask_features(self, pyramid: Sequence[Tensor], click_maps: Sequence[Tensor] | None = None) -> Tensor:
         """``[B, 8, H / 4, W / 4]``; the clicks matter only with ``click_in_masks``."""

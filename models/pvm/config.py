@@ -13,6 +13,8 @@ class VerificationConfig(PretrainedConfig):
 
     Args:
         feature_channels: Channels of the frozen pyramid (P2 is read).
+        stage_channels: Of C3 and C4, the frozen backbone's own maps, where they are read beside P2; none by
+            default, as in the paper.
         crop: Side of the image patch, pixels (paper: 224).
         backbone: ``compact`` or ``resnet``.
         backbone_settings: Arguments of that backbone's own configuration.
@@ -42,9 +44,11 @@ class VerificationConfig(PretrainedConfig):
         use_mask: bool = True,
         image_mean: Sequence[float] = (123.675, 116.28, 103.53),
         image_std: Sequence[float] = (58.395, 57.12, 57.375),
+        stage_channels: Sequence[int] = (),
         **kwargs: Any,
     ) -> None:
         self.feature_channels = feature_channels
+        self.stage_channels = list(stage_channels)
         self.crop = crop
         self.backbone = backbone
         if backbone_settings is None and backbone == "compact":

@@ -14,6 +14,7 @@ from models.backbones import build_backbone
 from models.pixels import normalised
 from models.pvm.config import VerificationConfig
 from models.roi_align import roi_align, square_boxes
+from models.stages import STAGE_STRIDES, StageProjections
 
 FEATURE_STRIDE = 4
 SCALE_UNIT = 224.0  # paper, section 3.3: the scaling factor is w_b / 224
@@ -26,7 +27,7 @@ class ObjectInputs:
 
     Attributes:
         patches: ``[N, 3, crop, crop]`` RGB 0–255.
-        features: ``[N, C, grid, grid]`` of P2.
+        features: ``[N, C, grid, grid]`` of P2, and after it of C3 and C4 where those are read.
         coverage: ``[N, 1, grid, grid]`` of the mask, 0–1.
         sides: ``[N, 1]``, larger sides of the boxes, pixels.
     """
@@ -69,6 +70,9 @@ class VerificationModel(PreTrainedModel):
             nn.BatchNorm2d(config.hidden),
             nn.ReLU(),
         )
+        self.stages = None
+        if config.stage_channels:
+            self.stages = StageProjections(config.stage_channels, config.feature_channels)
         self.embed_head = nn.Linear(2 * config.hidden + (1 if config.use_scale else 0), config.embedding)
         self.similarity_head = nn.Linear(1, 1)
         nn.init.constant_(self.similarity_head.weight, INITIAL_STEEPNESS)
@@ -78,7 +82,14 @@ class VerificationModel(PreTrainedModel):
     def _init_weights(self, module: nn.Module) -> None:
         """Keep what the modules' own constructors drew."""
 
-    def gather(self, image: Tensor, feature: Tensor, masks: Tensor, boxes: Tensor) -> ObjectInputs:
+    def gather(
+        self,
+        image: Tensor,
+        feature: Tensor,
+        masks: Tensor,
+        boxes: Tensor,
+        stages: Sequence[Tensor] = (),
+    ) -> ObjectInputs:
         """Cut N objects out of one image.
 
         Args:
@@ -86,6 +97,7 @@ class VerificationModel(PreTrainedModel):
             feature: P2, ``[C, H / 4, W / 4]``.
             masks: ``[N, H / 4, W / 4]`` coverage 0–1 at stride 4.
             boxes: ``[N, 4]`` pixels.
+            stages: C3 and C4, ``[C, H / stride, W / stride]`` each, for a PVM that reads them.
         """
         c = self.config
         regions = square_boxes(boxes) if c.use_square else boxes
@@ -93,9 +105,12 @@ class VerificationModel(PreTrainedModel):
             roi_align(m[None], r[None], FEATURE_STRIDE, c.grid, sampling=4)
             for m, r in zip(masks, regions, strict=True)
         ]
+        maps = [(feature, FEATURE_STRIDE)]
+        if c.stage_channels:
+            maps += zip(stages, STAGE_STRIDES, strict=True)
         return ObjectInputs(
             patches=roi_align(image, regions, 1.0, c.crop, sampling=2),
-            features=roi_align(feature, regions, FEATURE_STRIDE, c.grid),
+            features=torch.cat([roi_align(one, regions, stride, c.grid) for one, stride in maps], 1),
             coverage=torch.cat(coverage),
             sides=(boxes[:, 2:] - boxes[:, :2]).amax(1, keepdim=True),
         )
@@ -106,7 +121,7 @@ class VerificationModel(PreTrainedModel):
         maps = self.backbone(normalised(inputs.patches, c.image_mean, c.image_std, inputs.patches.dtype))
         size = (c.grid, c.grid)
         parts = [F.interpolate(m, size=size, mode="bilinear", align_corners=False) for m in maps[-2:]]
-        parts.append(inputs.features.to(parts[0].dtype))
+        parts.append(self._joined_features(inputs.features.to(parts[0].dtype)))
         coverage = inputs.coverage.to(parts[0].dtype)
         if c.use_mask:
             parts.append(coverage)
@@ -120,6 +135,13 @@ class VerificationModel(PreTrainedModel):
         if c.use_scale:
             pooled = torch.cat([pooled, (inputs.sides / SCALE_UNIT).to(pooled.dtype)], 1)
         return self.embed_head(pooled)
+
+    def _joined_features(self, features: Tensor) -> Tensor:
+        """P2's patches with what C3's and C4's add, ``[N, C, grid, grid]``."""
+        if self.stages is None:
+            return features
+        own, *maps = torch.split(features, [self.config.feature_channels, *self.config.stage_channels], 1)
+        return own + sum(self.stages(maps))
 
     def similarity_logits(self, distance: Tensor) -> Tensor:
         """Logit that two objects are alike, from the Euclidean distance of their embeddings, any shape."""

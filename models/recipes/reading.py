@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig
 
 FOLDER = Path(__file__).parent
+FROM_FROZEN = ("feature_channels", "stage_channels")  # arguments of CPN and PVM that the 1C-DSN decides
 
 
 def recipe_names() -> list[str]:
@@ -127,7 +128,7 @@ def network_settings(recipe: AnyRecipe) -> dict[str, Any]:
         ValidationError: A key is no argument, or its value is ill-typed; transformers would take it.
     """
     hints = arguments_of(_configuration(recipe))
-    for name in ("return", "kwargs", "feature_channels"):  # the last one comes from the frozen 1C-DSN
+    for name in ("return", "kwargs", *FROM_FROZEN):
         hints.pop(name, None)
     fields: dict[str, Any] = {name: (hint, None) for name, hint in hints.items()}
     section = create_model("model", __config__=ConfigDict(extra="forbid", protected_namespaces=()), **fields)

@@ -170,6 +170,7 @@ class ProposalRecipe(Strict):
         true_masks: Part of the pictures whose exemplars show their true masks, and not those that the
             1C-DSN predicts, which take longer, most of all on a GPU.
         targets: Groups of each encoded picture that a member is clicked of, at most: encoding takes longest.
+        stages: Whether CPN also reads C3 and C4, the 1C-DSN's backbone's own maps; the paper's does not.
     """
 
     task: Literal["cpn"]
@@ -177,6 +178,7 @@ class ProposalRecipe(Strict):
     one_click: Path | None = None
     true_masks: float = Field(default=0.0, ge=0, le=1)
     targets: int = Field(default=1, ge=1)
+    stages: bool = False
     model: dict[str, Any] = Field(default_factory=dict)
     data: DataSettings = DataSettings()
     schedule: ScheduleSettings
@@ -194,6 +196,7 @@ class VerificationRecipe(Strict):
         elsewhere: Points per picture beside all objects, whose masks stand for false proposals.
         false_proposals: CPN's surest clicks beside all siblings, per picture, at most; 0 needs no CPN.
         true_masks: See :class:`ProposalRecipe`; such a picture has no false proposals.
+        stages: See :class:`ProposalRecipe`.
     """
 
     task: Literal["pvm"]
@@ -208,6 +211,7 @@ class VerificationRecipe(Strict):
     elsewhere: int = Field(default=2, ge=0)
     false_proposals: int = Field(default=4, ge=0)
     true_masks: float = Field(default=0.0, ge=0, le=1)
+    stages: bool = False
     schedule: ScheduleSettings
 
 

@@ -24,6 +24,7 @@ from models.data.group_samples import (
 from models.losses import center_focal_loss
 from models.one_click.finder import EncodedImage
 from models.recipes.schema import ProposalRecipe
+from models.stages import input_channels
 from models.tasks.frozen import encode, load_frozen, masks_and_boxes
 from models.tasks.networks import as_network
 from models.tasks.one_click import decay_groups
@@ -41,8 +42,8 @@ class ProposalTask:
         self.recipe = recipe
         torch.manual_seed(recipe.schedule.seed)
         self.frozen = load_frozen(recipe.one_click)
-        channels = self.frozen.config.pyramid_channels
-        self.model: nn.Module = ProposalModel(ProposalConfig(feature_channels=channels, **recipe.model))
+        inputs = input_channels(self.frozen, recipe.stages)
+        self.model: nn.Module = ProposalModel(ProposalConfig(**inputs, **recipe.model))
         self.stream = PictureStream(recipe.data, recipe.schedule)
         self._validation: ProposalValidation | None = None
         if recipe.data.val is not None:  # better now than after hours of training
@@ -76,9 +77,11 @@ class ProposalTask:
         if not owners:
             return {"total": sum((p.sum() * 0 for p in model.parameters()), torch.zeros(()))}
         kept = sorted(set(owners))
-        levels = range(len(encoded[0].pyramid))
-        pyramid = [torch.stack([encoded[i].pyramid[level] for i in kept]) for level in levels]
-        logits = model(pyramid, masks, boxes, [kept.index(owner) for owner in owners]).float()
+        pyramid, stages = (
+            [torch.stack(level) for level in zip(*maps, strict=True)]
+            for maps in ([encoded[i].pyramid for i in kept], [encoded[i].stages for i in kept])
+        )
+        logits = model(pyramid, masks, boxes, [kept.index(owner) for owner in owners], stages).float()
         return {"total": center_focal_loss(logits, torch.stack(targets).to(logits.device))}
 
     def _exemplars(

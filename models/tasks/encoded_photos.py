@@ -42,11 +42,12 @@ class EncodedObject:
 
 @dataclass(frozen=True)
 class EncodedPhoto:
-    """A photo: pixels uint8 ``[3, H, W]``, pyramid ``[C, H / stride, W / stride]`` a level, objects."""
+    """A photo: pixels uint8 ``[3, H, W]``, objects; pyramid, C3 and C4, ``[C, H / stride, W / stride]``."""
 
     image: Tensor
     pyramid: list[Tensor]
     objects: list[EncodedObject]
+    stages: list[Tensor]
 
 
 def encode_photos(
@@ -97,7 +98,8 @@ def _encode(frozen: OneClickModel, data: Split, record: ImageRecord, most: int) 
         pair = mask_and_box(item, truth, encoded)
         if pair is not None:
             objects.append(EncodedObject(truth.group, pair[0].cpu(), pair[1].cpu(), truth.coverage > 127))
-    return EncodedPhoto(image, [level.cpu() for level in encoded.pyramid], objects)
+    pyramid, stages = ([one.cpu() for one in maps] for maps in (encoded.pyramid, encoded.stages))
+    return EncodedPhoto(image, pyramid, objects, stages)
 
 
 def _masks(data: Split, record: ImageRecord, most: int) -> Iterator[tuple[Annotation, np.ndarray]]:

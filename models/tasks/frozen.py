@@ -13,6 +13,7 @@ from models.data.group_samples import GroupObject
 from models.loading import BUNDLED, load_network
 from models.one_click import OneClickModel
 from models.one_click.finder import EncodedImage, FoundObject, ObjectFinder
+from models.stages import check_inputs
 from toolkit.errors import InputError
 
 SAME_OBJECT = 0.3  # IoU with the true mask, at stride 4, from which a predicted mask shows the object
@@ -31,14 +32,16 @@ def load_frozen(source: Path | None) -> OneClickModel:
     return model.eval().requires_grad_(False)
 
 
-def load_frozen_proposals(source: Path | None, one_click: Path | None, channels: int) -> ProposalModel:
+def load_frozen_proposals(
+    source: Path | None, one_click: Path | None, frozen: OneClickModel
+) -> ProposalModel:
     """Load the CPN whose false proposals PVM learns from, and freeze it.
 
     Args:
         source: Its folder; by default ``cpn`` beside the 1C-DSN's folder, or the bundled one beside the
             bundled 1C-DSN.
         one_click: Folder of the 1C-DSN; None for the bundled one.
-        channels: Of the 1C-DSN's pyramid.
+        frozen: The 1C-DSN.
 
     Raises:
         InputError: There is none, or it reads other features.
@@ -48,8 +51,12 @@ def load_frozen_proposals(source: Path | None, one_click: Path | None, channels:
     if not (folder / "config.json").is_file():
         raise InputError(f"cpn: no CPN in {folder}; {advice}")
     model = load_network(ProposalModel, folder, None, torch.device("cpu"))
-    if model is None or model.config.feature_channels != channels:
-        raise InputError(f"cpn: {folder} is no CPN for features of {channels} channels; {advice}")
+    if model is None:
+        raise InputError(f"cpn: {folder} holds no CPN; {advice}")
+    try:
+        check_inputs(model, frozen)
+    except ValueError as error:
+        raise InputError(f"cpn: {folder} is no CPN {error}; {advice}") from error
     return model.requires_grad_(False)
 
 

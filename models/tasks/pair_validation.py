@@ -94,11 +94,10 @@ def siblings_and_others(groups: list[int]) -> bool:
 def _cut(photo: EncodedPhoto, model: VerificationModel) -> _Photo:
     masks = torch.stack([item.mask for item in photo.objects])
     boxes = torch.stack([item.box for item in photo.objects])
-    device = model.device
+    given = (photo.image.float(), photo.pyramid[0], masks, boxes, *photo.stages)
+    image, feature, masks, boxes, *stages = (one.to(model.device) for one in given)
     with torch.no_grad():
-        cut = model.gather(
-            photo.image.to(device).float(), photo.pyramid[0].to(device), masks.to(device), boxes.to(device)
-        )
+        cut = model.gather(image, feature, masks, boxes, stages)
     groups = np.array([item.group for item in photo.objects])
     patches = cut.patches.round().clamp(0, 255).to(torch.uint8)
     return _Photo(patches.cpu(), cut.features.cpu(), cut.coverage.cpu(), cut.sides.cpu(), groups)

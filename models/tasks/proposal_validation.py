@@ -25,9 +25,10 @@ MOST_CLICKS = 100  # per exemplar
 
 @dataclass(frozen=True)
 class _Photo:
-    """P2–P4 in float16, and the groups of two and more: the first of each is the exemplar."""
+    """P2–P4, C3 and C4 in float16, and the groups of two and more: the first of each is the exemplar."""
 
     pyramid: list[Tensor]
+    stages: list[Tensor]
     groups: list[list[EncodedObject]]
 
 
@@ -62,9 +63,12 @@ class ProposalValidation:
         siblings = exemplars = 0
         try:
             for photo in self._encoded:
-                pyramid = [level[None].to(model.device).float() for level in photo.pyramid]
+                pyramid, stages = (
+                    [one[None].to(model.device).float() for one in maps]
+                    for maps in (photo.pyramid, photo.stages)
+                )
                 with torch.no_grad():
-                    memory = model.remember(pyramid)[0]
+                    memory = model.remember(pyramid, stages)[0]
                 for exemplar, *others in photo.groups:
                     with torch.no_grad():
                         mask, box = (part[None].to(model.device) for part in (exemplar.mask, exemplar.box))
@@ -88,7 +92,8 @@ def _kept(photo: EncodedPhoto) -> _Photo:
     for item in photo.objects:
         groups.setdefault(item.group, []).append(item)
     pyramid = [level.half() for level in photo.pyramid[: len(QUERY_STRIDES)]]
-    return _Photo(pyramid, [members for members in groups.values() if len(members) > 1])
+    stages = [stage.half() for stage in photo.stages]
+    return _Photo(pyramid, stages, [members for members in groups.values() if len(members) > 1])
 
 
 def _judge(

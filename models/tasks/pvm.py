@@ -26,6 +26,7 @@ from models.one_click.finder import EncodedImage
 from models.pvm import VerificationConfig, VerificationModel
 from models.pvm.model import ObjectInputs, pairwise_distance
 from models.recipes.schema import VerificationRecipe
+from models.stages import input_channels
 from models.tasks.false_proposals import false_clicks, shows_sibling
 from models.tasks.frozen import (
     encode,
@@ -66,11 +67,11 @@ class VerificationTask:
         self.recipe = recipe
         torch.manual_seed(recipe.schedule.seed)
         self.frozen = load_frozen(recipe.one_click)
-        channels = self.frozen.config.pyramid_channels
         self.proposals: ProposalModel | None = None
         if recipe.false_proposals:
-            self.proposals = load_frozen_proposals(recipe.cpn, recipe.one_click, channels)
-        network = VerificationModel(VerificationConfig(feature_channels=channels, **recipe.model))
+            self.proposals = load_frozen_proposals(recipe.cpn, recipe.one_click, self.frozen)
+        inputs = input_channels(self.frozen, recipe.stages)
+        network = VerificationModel(VerificationConfig(**inputs, **recipe.model))
         if recipe.backbone_weights is not None:
             load_backbone_weights(network.backbone, recipe.backbone_weights)
         self.model: nn.Module = network
@@ -101,9 +102,9 @@ class VerificationTask:
             finds, truths = self._finds(sample, encoded[index])
             if not finds:
                 continue
-            image, feature = batch.image[index].float(), encoded[index].pyramid[0]
+            image, seen = batch.image[index].float(), encoded[index]
             masks, boxes = (torch.stack(part) for part in zip(*finds, strict=True))
-            inputs.append(inner.gather(image, feature, masks, boxes))
+            inputs.append(inner.gather(image, seen.pyramid[0], masks, boxes, seen.stages))
             target = None if sample.target is None else sample.objects[sample.target]
             pairs += [(count + a, count + b, same) for a, b, same in known_pairs(truths, target)]
             count += len(finds)

@@ -55,8 +55,9 @@ def shake_norms(network: nn.Module) -> None:
         if isinstance(module, nn.BatchNorm2d):
             nn.init.normal_(module.running_mean, std=0.3)
             nn.init.uniform_(module.running_var, 0.5, 2.0)
-            nn.init.normal_(module.bias, std=0.3)
-            nn.init.uniform_(module.weight, 0.5, 1.5)
+            if module.affine:
+                nn.init.normal_(module.bias, std=0.3)
+                nn.init.uniform_(module.weight, 0.5, 1.5)
 
 
 def settle_norms(network: Settled, *inputs: Any) -> Settled:

@@ -343,7 +343,7 @@ def test_overlap_of_the_smaller() -> None:
 class PlaceVerification:
     """Says that objects are alike when their boxes begin at similar columns."""
 
-    def gather(self, image: Tensor, feature: Tensor, masks: Tensor, boxes: Tensor) -> Tensor:
+    def gather(self, image: Tensor, feature: Tensor, masks: Tensor, boxes: Tensor, _: object) -> Tensor:
         return boxes[:, :1]
 
     def __call__(self, columns: Tensor) -> Tensor:

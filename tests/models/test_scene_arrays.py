@@ -82,7 +82,7 @@ def test_a_prepared_scene_weighs_what_it_remembers(selector: Selector, photo: np
 
 def test_arrays_of_another_version_are_refused(selector: Selector, photo: np.ndarray) -> None:
     arrays = selector.scene_arrays(selector.encode(photo))
-    with pytest.raises(ValueError, match="format 7, expected 2"):
+    with pytest.raises(ValueError, match="format 7, expected 3"):
         selector.scene_from_arrays({**arrays, "format": np.array(7)})
     del arrays["view1.mask_features"]
     with pytest.raises(KeyError, match="mask_features"):

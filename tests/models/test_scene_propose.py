@@ -53,7 +53,7 @@ class GridFinder:
 class SideVerification:
     """Objects are alike when their sides differ by less than 10 pixels."""
 
-    def gather(self, image: Tensor, feature: Tensor, masks: Tensor, boxes: Tensor) -> Tensor:
+    def gather(self, image: Tensor, feature: Tensor, masks: Tensor, boxes: Tensor, _: object) -> Tensor:
         return boxes[:, 2:3] - boxes[:, :1]
 
     def __call__(self, sides: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 from models.one_click import OneClickConfig, OneClickModel
 from models.one_click.model import click_maps_of
 from models.recipes import recipe_names
-from models.sizes import PUBLISHED_FIGURES, frozen_channels, recipe_size
+from models.sizes import PUBLISHED_FIGURES, frozen_config, recipe_size
 from tests.helpers.networks import random_one_click
 from toolkit.cli import run
 from toolkit.errors import InputError
@@ -57,12 +57,12 @@ def test_a_compact_network_counts_as_the_real_one_does() -> None:
 
 
 def test_what_a_proposal_network_stands_on(tmp_path: Path) -> None:
-    assert frozen_channels(None) == 64
-    assert frozen_channels(Path("runs/one-click-swin-l-distractors/final")) == 256
+    assert frozen_config(None).pyramid_channels == 64
+    assert frozen_config(Path("runs/one-click-swin-l-distractors/final")).pyramid_channels == 256
     random_one_click().save_pretrained(tmp_path)
-    assert frozen_channels(tmp_path) == 16
+    assert frozen_config(tmp_path).pyramid_channels == 16
     with pytest.raises(InputError, match="one_click: no 1C-DSN in"):
-        frozen_channels(tmp_path / "nothing")
+        frozen_config(tmp_path / "nothing")
 
 
 def test_published_figures_belong_to_packaged_recipes() -> None:

@@ -220,7 +220,9 @@ def test_groups_of_one_image_share_its_memory(monkeypatch: pytest.MonkeyPatch) -
     ]
     calls = []
     remember = network.remember
-    monkeypatch.setattr(network, "remember", lambda levels: calls.append(len(levels[0])) or remember(levels))
+    monkeypatch.setattr(
+        network, "remember", lambda levels, _: calls.append(len(levels[0])) or remember(levels)
+    )
     together = network(maps, list(masks[:, None]), list(BOXES[:, None]), [1, 0, 1])
     assert calls == [2]  # both images at once
     torch.testing.assert_close(together, torch.stack(single), atol=1e-5, rtol=1e-5)

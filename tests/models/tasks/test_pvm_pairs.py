@@ -18,10 +18,10 @@ from models.data.group_samples import GroupObject, GroupSample
 from models.one_click.finder import EncodedImage, FoundObject
 from models.pvm import VerificationModel
 from models.recipes.schema import OneClickRecipe, ProposalRecipe, VerificationRecipe
-from models.tasks.frozen import load_frozen_proposals
+from models.tasks.frozen import load_frozen, load_frozen_proposals
 from models.tasks.networks import as_network
 from models.tasks.pvm import Pairs, VerificationTask, known_pairs
-from tests.helpers.networks import random_cpn
+from tests.helpers.networks import random_cpn, random_one_click
 from toolkit.errors import InputError
 
 Recipes = tuple[OneClickRecipe, ProposalRecipe, VerificationRecipe]
@@ -188,7 +188,7 @@ def test_false_proposals_of_cpn_join(
             logits[2, column] = value
         return logits
 
-    monkeypatch.setattr(task.proposals, "remember", lambda pyramid: [None])
+    monkeypatch.setattr(task.proposals, "remember", lambda pyramid, stages: [None])
     monkeypatch.setattr(task.proposals, "heatmap", heatmap)
     places = {4.0: 0, 36.0: 8, 58.0: 14, 74.0: 18, 90.0: 22, 18.0: 4}
     finds = finds_of(task, sample_with(objects, []), monkeypatch, places)
@@ -197,12 +197,16 @@ def test_false_proposals_of_cpn_join(
 
 
 def test_a_cpn_must_fit(frozen: Path, tmp_path: Path) -> None:
+    one_click = load_frozen(frozen)
     with pytest.raises(InputError, match=r"cpn: no CPN in .*; train one on this 1C-DSN, then --set cpn="):
-        load_frozen_proposals(None, frozen, 16)
+        load_frozen_proposals(None, frozen, one_click)
     random_cpn().save_pretrained(tmp_path / "cpn")
     with pytest.raises(InputError, match="is no CPN for features of 32 channels"):
-        load_frozen_proposals(tmp_path / "cpn", frozen, 32)
-    beside = load_frozen_proposals(None, tmp_path / "one-click", 16)
+        load_frozen_proposals(tmp_path / "cpn", frozen, random_one_click(pyramid_channels=32))
+    random_cpn(stage_channels=[16, 17]).save_pretrained(tmp_path / "other")
+    with pytest.raises(InputError, match="for features of 16 channels and backbone maps of 16 and 16"):
+        load_frozen_proposals(tmp_path / "other", frozen, one_click)
+    beside = load_frozen_proposals(None, tmp_path / "one-click", one_click)
     assert not beside.training
     assert not any(p.requires_grad for p in beside.parameters())
 

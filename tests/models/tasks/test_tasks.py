@@ -18,6 +18,7 @@ from models.data.group_samples import GroupObject, GroupSample
 from models.losses import center_focal_loss
 from models.one_click import OneClickModel
 from models.one_click.criterion import CriterionConfig, OneClickCriterion
+from models.pvm import VerificationModel
 from models.recipes.schema import OneClickRecipe, ProposalRecipe, VerificationRecipe
 from models.tasks import validation
 from models.tasks.cpn import ProposalTask
@@ -128,7 +129,13 @@ def test_the_heatmap_of_the_targets_group_is_learned(cpn: ProposalTask) -> None:
     samples = [group_sample(4, 9, 4, 9, target=2, click=(28.0, 12.0)), group_sample(7, target=None)]
     asked: list[tuple[list[Tensor], list[Tensor], list[Tensor]]] = []
 
-    def network(pyramid: list[Tensor], masks: list[Tensor], boxes: list[Tensor], owners: list[int]) -> Tensor:
+    def network(
+        pyramid: list[Tensor],
+        masks: list[Tensor],
+        boxes: list[Tensor],
+        owners: list[int],
+        stages: list[Tensor],
+    ) -> Tensor:
         asked.append((pyramid, masks, boxes))
         assert owners == [0]
         return torch.linspace(-3, 3, 24 * 24).view(1, 24, 24)
@@ -161,7 +168,13 @@ def test_further_targets_share_the_pictures_features(cpn: ProposalTask) -> None:
     asked: list[tuple[list[Tensor], list[int]]] = []
     logits = torch.linspace(-3, 3, 3 * 24 * 24).view(3, 24, 24)
 
-    def network(pyramid: list[Tensor], masks: list[Tensor], boxes: list[Tensor], owners: list[int]) -> Tensor:
+    def network(
+        pyramid: list[Tensor],
+        masks: list[Tensor],
+        boxes: list[Tensor],
+        owners: list[int],
+        stages: list[Tensor],
+    ) -> Tensor:
         # clicks at (28, 12), (16, 12) and (10, 10) with 1, 268 % 3 = 1 and 200 % 3 = 2 siblings at most
         assert [len(own) for own in masks] == [2, 2, 2]
         assert [box[0, 0].item() for box in boxes] == [24, 12, 0]
@@ -250,3 +263,16 @@ def test_validation_runs_a_real_network(photos: Path, recipes: Recipes) -> None:
     assert scores["objects"] == 6
     assert 0 <= scores["score"] <= 1
     assert OneClickTask(recipes[0]).evaluate(task.model) == {}
+
+
+def test_training_reaches_what_reads_the_backbones_own_maps(recipes: Recipes) -> None:
+    cpn = ProposalTask(recipes[1].model_copy(update={"stages": True}))
+    pvm = VerificationTask(recipes[2].model_copy(update={"stages": True}))
+    for task in (cpn, pvm):
+        batch = task.collate([task.sample(index) for index in range(2)])
+        task.losses(task.model, batch)["total"].backward()
+        assert isinstance(task.model, ProposalModel | VerificationModel)
+        assert task.model.stages is not None
+        for conv in task.model.stages.convs:
+            assert conv.weight.grad is not None
+            assert float(conv.weight.grad.abs().max()) > 0
