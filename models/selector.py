@@ -23,6 +23,7 @@ from models.one_click.finder import ObjectFinder
 from models.pvm import VerificationModel
 from models.refiner import RefinerModel
 from models.scene import PhotoScene
+from models.stages import check_inputs
 from models.variants import switches_of, with_network, with_settings, without_clicks
 from models.view import SelectionModels
 from toolkit.errors import InputError
@@ -88,10 +89,18 @@ class Selector:
         refiner = load_folded(RefinerModel, root, "refiner", target)
         if refiner is not None:
             refiner.to(memory_format=torch.channels_last)  # type: ignore[call-arg]  # a third faster
+        proposals = load_folded(ProposalModel, root, "cpn", target)
+        verification = load_folded(VerificationModel, root, "pvm", target)
+        for part, reader in (("cpn", proposals), ("pvm", verification)):
+            try:
+                if reader is not None:
+                    check_inputs(reader, one_click)
+            except ValueError as error:
+                raise InputError(f"weights '{root}': {part}: expected a network {error}") from error
         models = SelectionModels(
             ObjectFinder(one_click),
-            load_folded(ProposalModel, root, "cpn", target),
-            load_folded(VerificationModel, root, "pvm", target),
+            proposals,
+            verification,
             config or SelectionConfig(),
             refiner,
             load_network(ChooserModel, root, "chooser", target),

@@ -158,3 +158,13 @@ def test_going_on_from_weights_that_read_no_stages(make, tmp_path: Path) -> None
     weights = network.state_dict()
     assert all(torch.equal(weights[name], value) for name, value in source.state_dict().items())
     assert float(weights["stages.convs.1.weight"].abs().max()) == 0
+
+
+def test_a_set_whose_networks_do_not_fit_is_refused(tmp_path: Path) -> None:
+    save_selector(tmp_path)
+    random_pvm(stage_channels=[8, 16]).save_pretrained(tmp_path / "pvm")
+    with pytest.raises(InputError, match="pvm: expected a network for features of 16 channels and backbone"):
+        Selector.load(tmp_path, device="cpu")
+    random_cpn(feature_channels=8).save_pretrained(tmp_path / "cpn")
+    with pytest.raises(InputError, match=r"cpn: expected a network for features of 16 channels$"):
+        Selector.load(tmp_path, device="cpu")
