@@ -50,16 +50,16 @@ class Graph:
 
 
 class Encoder(nn.Module):
-    """All that clicks do not change."""
+    """All that clicks do not change; with the backbone's own maps where a PVM reads them (``stages``)."""
 
-    def __init__(self, model: OneClickModel) -> None:
+    def __init__(self, model: OneClickModel, stages: bool = False) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.stages = model, stages
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        """P2–P5, the mask features without clicks, C3 and C4, of ``[1, 3, H, W]`` RGB 0–255."""
+        """P2–P5, the mask features without clicks, maybe C3 and C4, of ``[1, 3, H, W]`` RGB 0–255."""
         pyramid, stages = self.model.encode_with_stages(image)
-        return (*pyramid, self.model.mask_features(pyramid), *stages)
+        return (*pyramid, self.model.mask_features(pyramid), *(stages if self.stages else ()))
 
 
 class Heads(nn.Module):
@@ -112,8 +112,8 @@ class Mender(nn.Module):
         return refined.logits, refined.quality
 
 
-def one_click_graphs(model: OneClickModel) -> list[Graph]:
-    """Encoder and heads of a 1C-DSN.
+def one_click_graphs(model: OneClickModel, stages: bool = False) -> list[Graph]:
+    """Encoder and heads of a 1C-DSN; the encoder gives C3 and C4, too, where ``stages`` are read.
 
     The heads take whole maps, so they hold for GroupNorm and coordinates too. Clicks are binary maps
     ``[1, 1, H / stride, W / stride]`` (SimpSON, section 3.1); zeros give the click-free answer.
@@ -121,13 +121,14 @@ def one_click_graphs(model: OneClickModel) -> list[Graph]:
     draw = torch.Generator().manual_seed(0)
     images = [torch.randint(0, 256, (1, 3, *size), dtype=torch.uint8, generator=draw) for size in SIZES]
     strides = {**dict(zip(LEVELS, STRIDES, strict=True)), "mask_features": STRIDES[0]}
-    strides |= dict(zip(STAGES, STAGE_STRIDES, strict=True))
+    if stages:
+        strides |= dict(zip(STAGES, STAGE_STRIDES, strict=True))
     encoder = Graph(
         name="encoder",
         network="one-click",
-        module=Encoder(model).eval(),
+        module=Encoder(model, stages).eval(),
         inputs=("image",),
-        outputs=(*LEVELS, "mask_features", *STAGES),
+        outputs=tuple(strides),
         axes={"image": {2: "height", 3: "width"}, **{name: _map_axes(s) for name, s in strides.items()}},
         samples=((images[0],), (images[1],)),
         strides={"image": 1, **strides},

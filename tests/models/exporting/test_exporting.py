@@ -195,3 +195,20 @@ def test_the_refiner_mends_any_number_of_masks(tmp_path):
 
 def test_a_bundled_network_is_found_by_name():
     assert [graph.name for graph in exportable("pvm")] == ["pvm"]
+
+
+def test_the_encoder_of_a_set_whose_pvm_reads_the_backbones_maps_gives_them(tmp_path):
+    model = random_one_click()
+    model.save_pretrained(tmp_path / "one-click")
+    random_pvm(stage_channels=[16, 16]).save_pretrained(tmp_path / "pvm")
+    encoder, _, pvm = exportable(str(tmp_path))
+    assert encoder.outputs == ("p2", "p3", "p4", "p5", "mask_features", "c3", "c4")
+    assert (encoder.strides["c3"], encoder.strides["c4"]) == (8, 16)
+    image = picture(64, 96)
+    with torch.no_grad():
+        found = dict(zip(encoder.outputs, encoder.module(image), strict=True))
+        expected = model.encode_with_stages(image)[1]
+    assert [tuple(one.shape) for one in expected] == [(1, 16, 8, 12), (1, 16, 4, 6)]
+    for name, one in zip(("c3", "c4"), expected, strict=True):
+        torch.testing.assert_close(found[name], one, atol=1e-4, rtol=1e-4)
+    assert dict(zip(pvm.inputs, pvm.samples[0], strict=True))["features"].shape[1] == 16 + 16 + 16
