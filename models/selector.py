@@ -23,7 +23,7 @@ from models.one_click.finder import ObjectFinder
 from models.pvm import VerificationModel
 from models.refiner import RefinerModel
 from models.scene import PhotoScene
-from models.stages import check_inputs
+from models.stages import misfit
 from models.variants import switches_of, with_network, with_settings, without_clicks
 from models.view import SelectionModels
 from toolkit.errors import InputError
@@ -92,11 +92,8 @@ class Selector:
         proposals = load_folded(ProposalModel, root, "cpn", target)
         verification = load_folded(VerificationModel, root, "pvm", target)
         for part, reader in (("cpn", proposals), ("pvm", verification)):
-            try:
-                if reader is not None:
-                    check_inputs(reader, one_click)
-            except ValueError as error:
-                raise InputError(f"weights '{root}': {part}: expected a network {error}") from error
+            if reader is not None and (expected := misfit(reader, one_click)):
+                raise InputError(f"weights '{root}': {part}: expected a network for {expected}")
         models = SelectionModels(
             ObjectFinder(one_click),
             proposals,

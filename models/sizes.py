@@ -127,8 +127,7 @@ def _one_click(config: OneClickConfig) -> tuple[nn.Module, str, Callable[[], Any
 
 
 def _cpn(recipe: ProposalRecipe) -> tuple[nn.Module, str, Callable[[], Any]]:
-    frozen = OneClickModel(frozen_config(recipe.one_click))
-    inputs = input_channels(frozen, recipe.stages)
+    inputs = _inputs(recipe)
     network = ProposalModel(ProposalConfig(**inputs, **recipe.model)).eval()
     pyramid, stages = _pyramid(inputs["feature_channels"]), _stages(inputs["stage_channels"])
     masks, boxes = torch.zeros(1, SIDE // 4, SIDE // 4), torch.zeros(1, 4)
@@ -137,8 +136,7 @@ def _cpn(recipe: ProposalRecipe) -> tuple[nn.Module, str, Callable[[], Any]]:
 
 
 def _pvm(recipe: VerificationRecipe) -> tuple[nn.Module, str, Callable[[], Any]]:
-    frozen = OneClickModel(frozen_config(recipe.one_click))
-    inputs = input_channels(frozen, recipe.stages)
+    inputs = _inputs(recipe)
     network = VerificationModel(VerificationConfig(**inputs, **recipe.model)).eval()
     image, feature = torch.zeros(3, SIDE, SIDE), _pyramid(inputs["feature_channels"])[0][0]
     stages = [stage[0] for stage in _stages(inputs["stage_channels"])]
@@ -155,6 +153,10 @@ def _refiner(recipe: RefinerRecipe) -> tuple[nn.Module, str, Callable[[], Any]]:
     side = network.config.crop
     pixels, own = torch.zeros(1, 3, side, side), torch.zeros(1, 1, side, side)
     return network, f"one mask in a crop of {side} px", lambda: network(pixels, own, own)
+
+
+def _inputs(recipe: ProposalRecipe | VerificationRecipe) -> dict[str, Any]:
+    return input_channels(OneClickModel(frozen_config(recipe.one_click)), recipe.stages)
 
 
 def _pyramid(channels: int) -> list[Tensor]:

@@ -60,16 +60,11 @@ def input_channels(one_click: OneClickModel, stages: bool) -> dict[str, Any]:
     }
 
 
-def check_inputs(reader: PreTrainedModel, one_click: OneClickModel) -> None:
-    """Refuse a CPN or PVM that reads other features than a 1C-DSN has.
-
-    Raises:
-        ValueError: With the channels that were expected.
-    """
+def misfit(reader: PreTrainedModel, one_click: OneClickModel) -> str | None:
+    """What a CPN or PVM should read to fit a 1C-DSN, such as "features of 64 channels"; None if it does."""
     expected = input_channels(one_click, bool(reader.config.stage_channels))
-    if {name: getattr(reader.config, name) for name in expected} != expected:
-        stages = " and ".join(map(str, expected["stage_channels"]))
-        raise ValueError(
-            f"for features of {expected['feature_channels']} channels"
-            + (f" and backbone maps of {stages}" if stages else "")
-        )
+    if {name: getattr(reader.config, name) for name in expected} == expected:
+        return None
+    stages = " and ".join(map(str, expected["stage_channels"]))
+    features = f"features of {expected['feature_channels']} channels"
+    return f"{features} and backbone maps of {stages}" if stages else features

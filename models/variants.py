@@ -19,7 +19,7 @@ from models.one_click import OneClickModel
 from models.one_click.finder import ObjectFinder
 from models.pvm import VerificationModel
 from models.refiner import RefinerModel
-from models.stages import check_inputs
+from models.stages import misfit
 from models.view import SelectionModels
 from toolkit.errors import InputError
 
@@ -98,10 +98,8 @@ def with_network(models: SelectionModels, source: str) -> SelectionModels:
         return replace(models, judge=network)
     if network is None:
         raise InputError(f"'{source}': no network there; expected what save_pretrained wrote")
-    try:
-        check_inputs(network, models.finder.model)
-    except ValueError as error:
-        raise InputError(f"'{source}': expected a network {error}") from error
+    if expected := misfit(network, models.finder.model):
+        raise InputError(f"'{source}': expected a network for {expected}")
     if isinstance(network, ProposalModel):
         return replace(models, proposals=network)
     if not isinstance(network, VerificationModel):

@@ -119,8 +119,7 @@ class PhotoView:
                 "these weights hold no click proposal network (folder cpn), so similar objects can't be found"
             )
         with torch.no_grad():
-            maps = ([one[None] for one in kind] for kind in (self.encoded.pyramid, self.encoded.stages))
-            return self._models.proposals.remember(*maps)[0]
+            return self._models.proposals.remember(*self.encoded.as_batch())[0]
 
     @torch.no_grad()
     def heatmap(self, exemplars: Sequence[FoundObject]) -> Tensor:

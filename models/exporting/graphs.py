@@ -16,7 +16,7 @@ from models.refiner import RefinerModel
 from models.stages import STAGE_STRIDES
 
 LEVELS = ("p2", "p3", "p4", "p5")
-STAGES = tuple(f"c{level}" for level, _ in enumerate(STAGE_STRIDES, 3))
+STAGES = ("c3", "c4")
 KINDS = ("logits", "distances", "centerness", "kernels")
 # Traced at the first; the second, which differs in both sides, shows what the trace took for a constant.
 SIZES = ((128, 192), (224, 160))

@@ -67,6 +67,12 @@ def score_of(logits: Tensor, centerness: Tensor) -> Tensor:
     return (logits.sigmoid() * centerness.sigmoid()).sqrt()
 
 
+def points_at(rows: np.ndarray, columns: np.ndarray, stride: int | np.ndarray) -> np.ndarray:
+    """(x, y) of cells in pixels, ``[N, 2]``; the stride as for :func:`boxes_at`."""
+    points: np.ndarray = np.stack([columns, rows], 1) * stride + stride // 2
+    return points
+
+
 def boxes_at(
     rows: np.ndarray, columns: np.ndarray, distances: np.ndarray, stride: int | np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -74,7 +80,7 @@ def boxes_at(
 
     The stride is one for all, or of each, ``[N, 1]``.
     """
-    points = (np.stack([columns, rows], 1) * stride + stride // 2).astype(distances.dtype)
+    points = points_at(rows, columns, stride).astype(distances.dtype)
     reach = distances * np.asarray(stride, distances.dtype)
     return points, np.concatenate([points - reach[:, :2], points + reach[:, 2:]], 1)
 
@@ -174,6 +180,25 @@ class _Cells:
         return _Cells(*(_array(torch.stack([getattr(w, name) for w in windows])) for name in names))
 
 
+@dataclass(frozen=True)
+class _Free:
+    """The click-free locations of one level, and their cells, ``[L]``."""
+
+    level: int
+    part: _Part
+    rows: np.ndarray
+    columns: np.ndarray
+
+    @staticmethod
+    def of(free: FreeLocations, level: int) -> _Free:
+        """Bring them here, once for all groups of an image."""
+        scores, boxes, rows, columns = map(_array, (free.scores, free.boxes, free.rows, free.columns))
+        points = points_at(rows, columns, STRIDES[level]).astype(boxes.dtype)
+        index = np.arange(len(scores))
+        places = np.stack([np.full_like(index, -1), np.full_like(index, -1), index], 1)
+        return _Free(level, _Part(scores, boxes, points, np.full_like(index, level), places), rows, columns)
+
+
 def _array(tensor: Tensor) -> np.ndarray:
     return (tensor.float() if tensor.is_floating_point() else tensor).cpu().numpy()
 
@@ -183,6 +208,7 @@ def _best_of_groups(
 ) -> list[_Part]:
     """The best boxes of each group of one image."""
     cells = _Cells.of(windows)
+    elsewhere = [_Free.of(one, level) for level, one in enumerate(free) if len(one.scores)]
     chosen = []
     first = 0
     for group in image.groups:
@@ -190,9 +216,8 @@ def _best_of_groups(
         first += len(group)
         clicks = np.array(group, np.float32)  # [P, 2]
         part = _from_windows(cells, own, clicks)
-        for level, locations in enumerate(free):
-            if len(locations.scores):
-                part = _joined(part, _from_free(locations, level, cells, own, clicks))
+        for locations in elsewhere:
+            part = _joined(part, _from_free(locations, cells, own, clicks))
         chosen.append(part.of(_best(part.boxes, part.scores, NMS_IOU, limit)))
     return chosen
 
@@ -222,20 +247,15 @@ def _from_windows(cells: _Cells, own: np.ndarray, clicks: np.ndarray) -> _Part:
     return _Part(scores.numpy(), boxes[keep], points[keep], level, np.stack([slot, row, column], 1))
 
 
-def _from_free(free: FreeLocations, level: int, cells: _Cells, own: np.ndarray, clicks: np.ndarray) -> _Part:
+def _from_free(free: _Free, cells: _Cells, own: np.ndarray, clicks: np.ndarray) -> _Part:
     """Click-free locations of a level that none of the group's windows covers."""
-    boxes, at, along = _array(free.boxes), _array(free.rows), _array(free.columns)
-    keep = holds_any(boxes, clicks)
+    keep = holds_any(free.part.boxes, clicks)
     for slot in own:
-        rows, columns = cells.rows[level, slot], cells.columns[level, slot]
-        covered = (at >= rows[0]) & (at <= rows[-1])
-        covered &= (along >= columns[0]) & (along <= columns[-1])
+        rows, columns = cells.rows[free.level, slot], cells.columns[free.level, slot]
+        covered = (free.rows >= rows[0]) & (free.rows <= rows[-1])
+        covered &= (free.columns >= columns[0]) & (free.columns <= columns[-1])
         keep &= ~covered
-    index = keep.nonzero()[0]
-    stride = STRIDES[level]
-    points = (np.stack([along, at], 1)[index] * stride + stride // 2).astype(boxes.dtype)
-    places = np.stack([np.full_like(index, -1), np.full_like(index, -1), index], 1)
-    return _Part(_array(free.scores)[index], boxes[index], points, np.full_like(index, level), places)
+    return free.part.of(keep.nonzero()[0])
 
 
 def _joined(a: _Part, b: _Part) -> _Part:

@@ -69,29 +69,38 @@ def dynamic_masks(
     """
     n = kernels.shape[0]
     height, width = features.shape[-2:]
-    w1, b1, w2, b2, w3, b3 = torch.split(kernels, [80, 8, 64, 8, 8, 1], dim=1)
-    w1 = w1.view(n, 8, 10)
-    columns = torch.arange(width, device=features.device, dtype=kernels.dtype) + origin[0]
-    rows = torch.arange(height, device=features.device, dtype=kernels.dtype) + origin[1]
-    x = (locations[:, :1] - (columns * MASK_STRIDE + MASK_STRIDE // 2)) / sizes[:, None]  # [N, W]
-    y = (locations[:, 1:] - (rows * MASK_STRIDE + MASK_STRIDE // 2)) / sizes[:, None]  # [N, H]
+    w1, b1, w2, b2, w3, b3 = _layers(kernels)
+    x = (locations[:, :1] - _middles(width, kernels, origin[0])) / sizes[:, None]  # [N, W]
+    y = (locations[:, 1:] - _middles(height, kernels, origin[1])) / sizes[:, None]  # [N, H]
     flat = features.flatten(-2)  # [8, HW] or [N, 8, HW]
     hidden = torch.matmul(w1[:, :, :8], flat).view(n, 8, height, width)
     # the coordinates are separable, so their part of the first layer needs no [N, 2, H, W] input
     hidden = hidden + (w1[:, :, 8:9] * x[:, None, :])[:, :, None, :]  # [N, 8, 1, W]
     hidden = hidden + (w1[:, :, 9:10] * y[:, None, :])[:, :, :, None]  # [N, 8, H, 1]
-    hidden = (hidden + b1[:, :, None, None]).relu().flatten(2)  # [N, 8, HW]
-    hidden = torch.baddbmm(b2[:, :, None], w2.view(n, 8, 8), hidden).relu()
-    return torch.baddbmm(b3[:, :, None], w3.view(n, 1, 8), hidden).view(n, height, width)
+    hidden = (hidden + b1[:, :, :, None]).relu().flatten(2)  # [N, 8, HW]
+    hidden = torch.baddbmm(b2, w2, hidden).relu()
+    return torch.baddbmm(b3, w3, hidden).view(n, height, width)
+
+
+def _layers(kernels: Tensor) -> tuple[Tensor, ...]:
+    """Weights ``[N, out, in]`` and biases ``[N, out, 1]`` of each of the three layers in turn."""
+    n = len(kernels)
+    w1, b1, w2, b2, w3, b3 = torch.split(kernels, [80, 8, 64, 8, 8, 1], dim=1)
+    biases = (b[:, :, None] for b in (b1, b2, b3))
+    weights = (w1.view(n, 8, 10), w2.view(n, 8, 8), w3.view(n, 1, 8))
+    return tuple(part for layer in zip(weights, biases, strict=True) for part in layer)
+
+
+def _middles(cells: int, like: Tensor, first: int = 0) -> Tensor:
+    """Middles of so many cells from one on, in pixels; with the type and device of ``like``."""
+    places = torch.arange(cells, device=like.device, dtype=like.dtype) + first
+    return places * MASK_STRIDE + MASK_STRIDE // 2
 
 
 def places_of(features: Tensor) -> Tensor:
     """Where each cell of mask features ``[8, H, W]`` lies: x and y in pixels, and 1, ``[3, H, W]``."""
     height, width = features.shape[-2:]
-    y, x = (
-        torch.arange(side, device=features.device, dtype=features.dtype) * MASK_STRIDE + MASK_STRIDE // 2
-        for side in (height, width)
-    )
+    y, x = _middles(height, features), _middles(width, features)
     return torch.stack(
         [x.expand(height, width), y[:, None].expand(height, width), torch.ones_like(features[0])]
     )
@@ -115,15 +124,13 @@ class MaskDrawer:
     @staticmethod
     def of(kernels: Tensor, locations: Tensor, sizes: Tensor) -> MaskDrawer:
         """Make kernels ready; arguments as for :func:`dynamic_masks`."""
-        n = len(kernels)
-        w1, b1, w2, b2, w3, b3 = torch.split(kernels, [80, 8, 64, 8, 8, 1], dim=1)
-        w1 = w1.view(n, 8, 10)
+        w1, b1, w2, b2, w3, b3 = _layers(kernels)
         slope = w1[:, :, 8:] / sizes[:, None, None]  # [N, 8, 2], per pixel
-        offset = b1[:, :, None] + (slope * locations[:, None]).sum(2, keepdim=True)
+        offset = b1 + (slope * locations[:, None]).sum(2, keepdim=True)
         first = torch.cat([w1[:, :, :8], -slope, offset], 2)  # [N, 8, 11]
         return MaskDrawer(
-            list(zip(first, w2.view(n, 8, 8), w3.view(n, 1, 8), strict=True)),
-            list(zip(b2.view(n, 8, 1), b3.view(n, 1, 1), strict=True)),
+            list(zip(first, w2, w3, strict=True)),
+            list(zip(b2, b3, strict=True)),
         )
 
     def draw(self, index: int, features: Tensor, places: Tensor) -> Tensor:

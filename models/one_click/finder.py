@@ -65,6 +65,10 @@ class EncodedImage:
         """Where the cells of the mask features lie, ``[3, H / 4, W / 4]``; see :func:`places_of`."""
         return places_of(self.mask_features)
 
+    def as_batch(self) -> tuple[list[Tensor], list[Tensor]]:
+        """Pyramid and stages as a batch of one image."""
+        return [level[None] for level in self.pyramid], [stage[None] for stage in self.stages]
+
     @property
     def nbytes(self) -> int:
         """Memory that the tensors hold."""

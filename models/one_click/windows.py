@@ -108,12 +108,15 @@ def run_windows(heads: OneClickHeads, images: Sequence[ClickedImage]) -> list[li
     parts = [(image, level) for image in images for level in range(len(image.pyramid))]
     places = _places(heads, parts)
     counts = [len(own.cells) for own in places]
-    first = _first_layers(heads, parts, places)
-    inside = shrink(torch.cat([own.inside for own in places]), 1)[:, None].to(first.dtype)
+    levels = torch.tensor(
+        [level for (_, level), count in zip(parts, counts, strict=True) for _ in range(count)],
+        dtype=torch.long,
+        device=places[0].inside.device,
+    )
+    inside = torch.cat([own.inside for own in places])[:, None]
+    first = _first_layers(heads, parts, places, inside, levels)
     output = heads.on_windows(
-        first.contiguous(memory_format=torch.channels_last),
-        inside,
-        _levels(parts, places, first.device),
+        first.contiguous(memory_format=torch.channels_last), shrink(inside, 1).to(first.dtype), levels
     )
     kinds = (output.logits, output.distances, output.centerness, output.features)
     outputs = zip(*(torch.split(kind, counts) for kind in kinds), strict=True)
@@ -149,9 +152,21 @@ def _places(heads: OneClickHeads, parts: Sequence[tuple[ClickedImage, int]]) -> 
 
 
 def _first_layers(
-    heads: OneClickHeads, parts: Sequence[tuple[ClickedImage, int]], places: Sequence[_Places]
+    heads: OneClickHeads,
+    parts: Sequence[tuple[ClickedImage, int]],
+    places: Sequence[_Places],
+    inside: Tensor,
+    levels: Tensor,
 ) -> Tensor:
-    """What the towers' first layers give in all windows, ``[N, 2 C', T - 2, T - 2]``."""
+    """What the towers' first layers give in all windows, ``[N, 2 C', T - 2, T - 2]``.
+
+    Args:
+        heads: The heads.
+        parts: Images and levels.
+        places: Their windows.
+        inside: bool ``[N, 1, T, T]``, which cells of all windows lie in the map.
+        levels: long ``[N]``, of all windows.
+    """
     first = torch.cat(_click_free(heads, parts, places))
     if not heads.config.click_embedding:
         return first
@@ -159,23 +174,15 @@ def _first_layers(
     middle = places[0].rows.shape[1] // 2
     half = LONE_CLICK_REACH if alone else middle
     reached = shrink(first, middle - half)  # of which it is a view
-    inside = shrink(torch.cat([own.inside for own in places]), middle - half)[:, None].to(first.dtype)
+    inside = shrink(inside, middle - half).to(first.dtype)
     if alone:
-        reached += heads.lone_click_layers(inside, _levels(parts, places, first.device))
+        reached += heads.lone_click_layers(inside, levels)
         return first
     counts = [len(own.cells) for own in places]
     windows = zip(parts, places, torch.split(reached, counts), torch.split(inside, counts), strict=True)
     for (image, level), own, target, within in windows:
         target += heads.click_layers(_click_windows(image, level, own, half).to(first), within, level)
     return first
-
-
-def _levels(
-    parts: Sequence[tuple[ClickedImage, int]], places: Sequence[_Places], device: torch.device
-) -> Tensor:
-    """The level of each window, long ``[N]``."""
-    levels = [level for (_, level), own in zip(parts, places, strict=True) for _ in own.cells]
-    return torch.tensor(levels, dtype=torch.long, device=device)
 
 
 def _click_free(

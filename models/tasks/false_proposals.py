@@ -38,8 +38,7 @@ def false_clicks(
     """
     if model.device != exemplar[0].device:
         model.to(exemplar[0].device)  # type: ignore[arg-type]
-    pyramid, stages = ([one[None] for one in maps] for maps in (encoded.pyramid, encoded.stages))
-    memory = model.remember(pyramid, stages)[0]
+    memory = model.remember(*encoded.as_batch())[0]
     heatmap = model.heatmap(memory, exemplar[0][None], exemplar[1][None]).float().sigmoid()
     settings = SelectionConfig()
     peaks = find_peaks(heatmap, settings.window, settings.confidence)

@@ -13,7 +13,7 @@ from models.data.group_samples import GroupObject
 from models.loading import BUNDLED, load_network
 from models.one_click import OneClickModel
 from models.one_click.finder import EncodedImage, FoundObject, ObjectFinder
-from models.stages import check_inputs
+from models.stages import misfit
 from toolkit.errors import InputError
 
 SAME_OBJECT = 0.3  # IoU with the true mask, at stride 4, from which a predicted mask shows the object
@@ -53,10 +53,8 @@ def load_frozen_proposals(
     model = load_network(ProposalModel, folder, None, torch.device("cpu"))
     if model is None:
         raise InputError(f"cpn: {folder} holds no CPN; {advice}")
-    try:
-        check_inputs(model, frozen)
-    except ValueError as error:
-        raise InputError(f"cpn: {folder} is no CPN {error}; {advice}") from error
+    if expected := misfit(model, frozen):
+        raise InputError(f"cpn: {folder} is no CPN for {expected}; {advice}")
     return model.requires_grad_(False)
 
 

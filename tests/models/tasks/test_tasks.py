@@ -124,24 +124,32 @@ def true_masks(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-@pytest.mark.usefixtures("true_masks")
-def test_the_heatmap_of_the_targets_group_is_learned(cpn: ProposalTask) -> None:
-    samples = [group_sample(4, 9, 4, 9, target=2, click=(28.0, 12.0)), group_sample(7, target=None)]
-    asked: list[tuple[list[Tensor], list[Tensor], list[Tensor]]] = []
+class KnownHeatmaps:
+    """In CPN's place: answers with heatmaps that are known, and keeps what it was asked."""
 
-    def network(
+    def __init__(self, logits: Tensor) -> None:
+        self.logits = logits
+        self.asked: list[tuple[list[Tensor], list[Tensor], list[Tensor], list[int]]] = []
+
+    def __call__(
+        self,
         pyramid: list[Tensor],
         masks: list[Tensor],
         boxes: list[Tensor],
         owners: list[int],
-        stages: list[Tensor],
+        _: list[Tensor],
     ) -> Tensor:
-        asked.append((pyramid, masks, boxes))
-        assert owners == [0]
-        return torch.linspace(-3, 3, 24 * 24).view(1, 24, 24)
+        self.asked.append((pyramid, masks, boxes, owners))
+        return self.logits
 
+
+@pytest.mark.usefixtures("true_masks")
+def test_the_heatmap_of_the_targets_group_is_learned(cpn: ProposalTask) -> None:
+    samples = [group_sample(4, 9, 4, 9, target=2, click=(28.0, 12.0)), group_sample(7, target=None)]
+    network = KnownHeatmaps(torch.linspace(-3, 3, 24 * 24).view(1, 24, 24))
     loss = cpn.losses(network, cpn.collate(samples))["total"]  # type: ignore[arg-type]
-    ((pyramid, masks, boxes),) = asked
+    ((pyramid, masks, boxes, owners),) = network.asked
+    assert owners == [0]
     assert [p.shape[0] for p in pyramid] == [1] * 4  # the second picture has no target
     # (7 · 28 + 13 · 12) % 3 = 1: one sibling joins the target
     assert boxes[0].tolist() == [[24, 8, 32, 16], [0, 8, 8, 16]]
@@ -165,24 +173,13 @@ def test_one_to_three_exemplars(cpn: ProposalTask, x: float, exemplars: int) -> 
 def test_further_targets_share_the_pictures_features(cpn: ProposalTask) -> None:
     whole = replace(group_sample(4, 9, 4, 9, target=2, click=(28.0, 12.0)), further=(1,))
     samples = [group_sample(7, target=None), whole, group_sample(3, 3, target=0)]
-    asked: list[tuple[list[Tensor], list[int]]] = []
     logits = torch.linspace(-3, 3, 3 * 24 * 24).view(3, 24, 24)
-
-    def network(
-        pyramid: list[Tensor],
-        masks: list[Tensor],
-        boxes: list[Tensor],
-        owners: list[int],
-        stages: list[Tensor],
-    ) -> Tensor:
-        # clicks at (28, 12), (16, 12) and (10, 10) with 1, 268 % 3 = 1 and 200 % 3 = 2 siblings at most
-        assert [len(own) for own in masks] == [2, 2, 2]
-        assert [box[0, 0].item() for box in boxes] == [24, 12, 0]
-        asked.append((pyramid, owners))
-        return logits
-
+    network = KnownHeatmaps(logits)
     loss = cpn.losses(network, cpn.collate(samples))["total"]  # type: ignore[arg-type]
-    ((pyramid, owners),) = asked
+    ((pyramid, masks, boxes, owners),) = network.asked
+    # clicks at (28, 12), (16, 12) and (10, 10) with 1, 268 % 3 = 1 and 200 % 3 = 2 siblings at most
+    assert [len(own) for own in masks] == [2, 2, 2]
+    assert [box[0, 0].item() for box in boxes] == [24, 12, 0]
     assert [p.shape[0] for p in pyramid] == [2] * 4
     assert owners == [0, 0, 1]
     groups = [(4.0, 28.0), (16.0, 40.0), (4.0, 16.0)]
