@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from models.one_click.finder import FoundObject
+from models.one_click.found_object import FoundObject
 from models.recently_used import RecentlyUsed
 
 Point = tuple[float, float]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from models.agreement import PlacedObject
+from models.placed_object import PlacedObject
 from models.recently_used import RecentlyUsed
 from models.view import PhotoView, SelectionModels
 from models.zoom_in import LARGEST_SCALE, closer_proposals, smallest_side

@@ -9,13 +9,15 @@ from functools import partial
 import numpy as np
 import torch
 
-from models.agreement import PlacedObject, agreed, agreement, overlaps_of_smaller
+from models.agreement import agreed, agreement
 from models.chooser.choosing import choose
 from models.ids import SelectionConfig
 from models.judge.features import Candidate, Selection
 from models.judge.judging import judged
-from models.one_click.finder import FoundObject
+from models.one_click.found_object import FoundObject
+from models.overlaps import overlaps_of_smaller
 from models.photo_proposals import PhotoProposals, points_of
+from models.placed_object import PlacedObject
 from models.proposing import grid_points, group_by_similarity, in_groups, without_duplicates
 from models.recently_used import RecentlyUsed
 from models.refiner.refining import Copy, refine

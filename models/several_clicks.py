@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from models.agreement import OUTSIDE, PlacedObject, agreed
+from models.agreement import agreed
 from models.one_click.dynamic_masks import MASK_STRIDE
-from models.one_click.finder import CELL_PLACE, FoundObject
+from models.one_click.found_object import CELL_PLACE, FoundObject
+from models.placed_object import OUTSIDE, PlacedObject
 
 Point = tuple[float, float]
 

@@ -17,7 +17,8 @@ from models.cpn.model import ProposalMemory
 from models.found_memory import FoundMemory
 from models.ids import Accepted, Proposal, SelectionConfig, SelectionSteps, select_iteratively
 from models.judge import JudgeModel
-from models.one_click.finder import EncodedImage, FoundObject, ObjectFinder
+from models.one_click.finder import EncodedImage, ObjectFinder
+from models.one_click.found_object import FoundObject
 from models.pvm import VerificationModel
 from models.refiner import RefinerModel
 from toolkit.errors import UnsupportedSystem

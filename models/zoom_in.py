@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 import torch
 
-from models.agreement import PlacedObject
 from models.one_click.dynamic_masks import MASK_STRIDE
 from models.one_click.finder import ObjectFinder
+from models.placed_object import PlacedObject
 
 Point = tuple[float, float]
 

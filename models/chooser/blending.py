@@ -12,8 +12,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from models.agreement import PlacedObject
 from models.chooser.lattice import LIMIT
+from models.placed_object import PlacedObject
 
 LEAST_WEIGHT = 0.01  # of all; what has less changes nothing that one could see
 

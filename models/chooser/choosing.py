@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 import torch
 
-from models.agreement import PlacedObject, agreed, overlaps
+from models.agreement import agreed
 from models.chooser.blending import blend
 from models.chooser.features import features_of
 from models.chooser.model import ChooserModel
+from models.overlaps import overlaps
+from models.placed_object import PlacedObject
 
 
 @torch.no_grad()

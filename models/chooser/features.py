@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from models.agreement import PlacedObject
+from models.placed_object import PlacedObject
 
 FEATURES = (
     "score",
@@ -52,7 +52,7 @@ def features_of(items: Sequence[PlacedObject], iou: np.ndarray) -> np.ndarray:
 
     Args:
         items: At least one, none of them empty.
-        iou: ``[N, N]`` of each with each, see :func:`models.agreement.overlaps`.
+        iou: ``[N, N]`` of each with each, see :func:`models.overlaps.overlaps`.
 
     Returns:
         float32 ``[N, len(FEATURES)]``.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from models.agreement import PlacedObject
+from models.placed_object import PlacedObject
 
 CELLS = 32  # per side
 REACH = 1.8  # side of the lattice over the larger side of the mask that it lies around

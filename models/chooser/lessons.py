@@ -8,9 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from models.agreement import PlacedObject, agreed, overlaps
+from models.agreement import agreed
 from models.chooser.features import FEATURES, features_of
 from models.chooser.lattice import CELLS, LIMIT, Lattice
+from models.overlaps import overlaps
+from models.placed_object import PlacedObject
 from toolkit.errors import InputError
 from toolkit.files import atomic_path
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.agreement import PlacedObject
+from models.placed_object import PlacedObject
 from toolkit.clicks import Click
 
 FEATURES = (

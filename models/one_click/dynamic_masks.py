@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -97,52 +98,56 @@ def _middles(cells: int, like: Tensor, first: int = 0) -> Tensor:
     return places * MASK_STRIDE + MASK_STRIDE // 2
 
 
-def places_of(features: Tensor) -> Tensor:
-    """Where each cell of mask features ``[8, H, W]`` lies: x and y in pixels, and 1, ``[3, H, W]``."""
+def drawable(features: Tensor) -> np.ndarray:
+    """What a :class:`MaskDrawer` reads: mask features ``[8, H, W]`` and where each cell lies, ``[11, H, W]``.
+
+    The last three are x and y in pixels, and 1.
+    """
     height, width = features.shape[-2:]
     y, x = _middles(height, features), _middles(width, features)
-    return torch.stack(
-        [x.expand(height, width), y[:, None].expand(height, width), torch.ones_like(features[0])]
-    )
+    places = [x.expand(height, width), y[:, None].expand(height, width), torch.ones_like(features[0])]
+    whole: np.ndarray = torch.cat([features, torch.stack(places)]).cpu().numpy()
+    return whole
 
 
 @dataclass(frozen=True)
 class MaskDrawer:
     """What :func:`dynamic_masks` computes, for objects in windows of different sizes, one after the other.
 
-    A relative coordinate is linear in a cell's place, so the first layer reads :func:`places_of` the whole
-    map, and no object needs coordinates of its own: a third of the small steps, which take the time here.
+    Of so little work most is overhead, of which NumPy has the least. A relative coordinate is linear in a
+    cell's place, so the first layer reads :func:`drawable` features, and no object needs coordinates of its
+    own.
 
     Attributes:
         layers: Of each of N objects, weights ``[8, 11]``, ``[8, 8]``, ``[1, 8]``.
         biases: Of the last two, ``[8, 1]`` and ``[1, 1]``.
     """
 
-    layers: list[tuple[Tensor, Tensor, Tensor]]
-    biases: list[tuple[Tensor, Tensor]]
+    layers: list[tuple[np.ndarray, np.ndarray, np.ndarray]]
+    biases: list[tuple[np.ndarray, np.ndarray]]
 
     @staticmethod
-    def of(kernels: Tensor, locations: Tensor, sizes: Tensor) -> MaskDrawer:
+    def of(kernels: np.ndarray, locations: np.ndarray, sizes: np.ndarray) -> MaskDrawer:
         """Make kernels ready; arguments as for :func:`dynamic_masks`."""
-        w1, b1, w2, b2, w3, b3 = _layers(kernels)
+        w1, b1, w2, b2, w3, b3 = (part.numpy() for part in _layers(torch.from_numpy(kernels)))
         slope = w1[:, :, 8:] / sizes[:, None, None]  # [N, 8, 2], per pixel
-        offset = b1 + (slope * locations[:, None]).sum(2, keepdim=True)
-        first = torch.cat([w1[:, :, :8], -slope, offset], 2)  # [N, 8, 11]
-        return MaskDrawer(
-            list(zip(first, w2, w3, strict=True)),
-            list(zip(b2, b3, strict=True)),
-        )
+        offset = b1 + (slope * locations[:, None]).sum(2, keepdims=True)
+        first = np.concatenate([w1[:, :, :8], -slope, offset], 2)  # [N, 8, 11]
+        return MaskDrawer(list(zip(first, w2, w3, strict=True)), list(zip(b2, b3, strict=True)))
 
-    def draw(self, index: int, features: Tensor, places: Tensor) -> Tensor:
+    def draw(self, index: int, window: np.ndarray) -> np.ndarray:
         """Logits ``[H, W]`` of one object.
 
         Args:
             index: Of the object.
-            features: ``[8, H, W]``, a window of the mask features.
-            places: ``[3, H, W]``, the same window of :func:`places_of` them.
+            window: ``[11, H, W]`` of :func:`drawable` features.
         """
         first, second, last = self.layers[index]
         second_bias, last_bias = self.biases[index]
-        hidden = torch.mm(first, torch.cat([features, places]).flatten(1)).relu_()  # [8, HW]
-        hidden = torch.addmm(second_bias, second, hidden).relu_()
-        return torch.addmm(last_bias, last, hidden).view(features.shape[1:])
+        hidden = first @ window.reshape(len(window), -1)  # [8, HW]
+        np.maximum(hidden, 0, out=hidden)
+        hidden = second @ hidden
+        hidden += second_bias
+        np.maximum(hidden, 0, out=hidden)
+        logits: np.ndarray = (last @ hidden + last_bias).reshape(window.shape[1:])
+        return logits

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -18,7 +17,8 @@ from models.one_click.candidates import (
     free_locations,
     no_locations,
 )
-from models.one_click.dynamic_masks import MASK_STRIDE, SIZES_OF_INTEREST, MaskDrawer, places_of
+from models.one_click.dynamic_masks import MASK_STRIDE, SIZES_OF_INTEREST, MaskDrawer, drawable
+from models.one_click.found_object import FoundObject
 from models.one_click.full_pass import candidates_of_pass, clicked_pass
 from models.one_click.model import OneClickModel
 from models.one_click.windows import ClickedImage
@@ -28,13 +28,8 @@ from models.pyramid import STRIDES
 # stride 4, since the box is a guess.
 BOX_GROWTH = 0.2
 BOX_MARGIN = 2
-# Where in its cell, in pixels, a mask's value lies. The masks to learn are sampled at every fourth pixel from
-# the third on (or from the second at stride 2, which interpolation makes the same): at those pixels' centres.
-CELL_PLACE = 2.5
 # Candidates that score below this part of the best one have no say in what a click means.
 LEAST_SHARE = 0.4
-# Pieces of a mask smaller than this part of the largest one are specks.
-SMALLEST_PIECE = 0.1
 
 
 @dataclass(frozen=True)
@@ -61,9 +56,9 @@ class EncodedImage:
     stages: Sequence[Tensor] = ()
 
     @cached_property
-    def places(self) -> Tensor:
-        """Where the cells of the mask features lie, ``[3, H / 4, W / 4]``; see :func:`places_of`."""
-        return places_of(self.mask_features)
+    def drawable(self) -> np.ndarray:
+        """The mask features as masks are drawn of them, ``[11, H / 4, W / 4]``; see :func:`drawable`."""
+        return drawable(self.mask_features)
 
     def as_batch(self) -> tuple[list[Tensor], list[Tensor]]:
         """Pyramid and stages as a batch of one image."""
@@ -72,124 +67,11 @@ class EncodedImage:
     @property
     def nbytes(self) -> int:
         """Memory that the tensors hold."""
-        tensors = [
-            *self.pyramid,
-            *self.stages,
-            self.mask_features,
-            self.places,
-            *(one for one in self.first if one is not None),
-        ]
+        known = [one for one in self.first if one is not None]
+        tensors = [*self.pyramid, *self.stages, self.mask_features, *known]
         for level in self.free:
             tensors += [level.rows, level.columns, level.scores, level.boxes, level.kernels]
-        return sum(t.element_size() * t.nelement() for t in tensors)
-
-
-@dataclass(frozen=True)
-class FoundObject:
-    """A clicked object, in the network's coordinates.
-
-    Attributes:
-        logits: float32 ``[h, w]`` at stride 4, the window that holds the mask.
-        top: Row of the window's first cell.
-        left: Column of it.
-        score: 0–1.
-        clicks: The clicks it answers, (x, y) in pixels.
-        quality: Expected IoU of the mask with the object, 0–1; 1 where nothing judged it.
-    """
-
-    logits: np.ndarray
-    top: int
-    left: int
-    score: float
-    clicks: tuple[tuple[float, float], ...]
-    quality: float = 1.0
-
-    @property
-    def box(self) -> tuple[float, float, float, float]:
-        """(x1, y1, x2, y2) of the mask in pixels, to the cell."""
-        inside = self.logits > 0
-        rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
-        return (
-            float((self.left + columns[0]) * MASK_STRIDE),
-            float((self.top + rows[0]) * MASK_STRIDE),
-            float((self.left + columns[-1] + 1) * MASK_STRIDE),
-            float((self.top + rows[-1] + 1) * MASK_STRIDE),
-        )
-
-    @cached_property
-    def sureness(self) -> float:
-        """How far from doubt the mask is: the mean of 2 p − 1 over its cells, where p > 1/2; 0 without any.
-
-        Source: Wang et al., "SOLO" (2020), the maskness, here from 0 to 1.
-        """
-        inside = self.logits[self.logits > 0]
-        return float(np.tanh(inside / 2).mean()) if inside.size else 0.0
-
-    def coverage(self, height: int, width: int) -> np.ndarray:
-        """The soft mask as a whole map at stride 4, float32 ``[height, width]``, 0–1.
-
-        What was found in another copy of the photo may reach a cell beyond this one's last.
-        """
-        full = np.zeros((height, width), np.float32)
-        inside = full[
-            self.top : self.top + self.logits.shape[0], self.left : self.left + self.logits.shape[1]
-        ]
-        inside[:] = 1 / (1 + np.exp(-self.logits[: inside.shape[0], : inside.shape[1]].clip(-30, 30)))
-        return full
-
-    def value_at(self, x: float, y: float) -> float:
-        """The logit at a pixel, bilinear; -inf outside the window."""
-        h, w = self.logits.shape
-        column, row = x / MASK_STRIDE - self.left, y / MASK_STRIDE - self.top
-        if not (0 <= row < h and 0 <= column < w):
-            return -np.inf
-        point = cv2.remap(
-            self.logits,
-            np.array([[column - CELL_PLACE / MASK_STRIDE]], np.float32),
-            np.array([[row - CELL_PLACE / MASK_STRIDE]], np.float32),
-            cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
-        return float(point[0, 0])
-
-    def mask(self, height: int, width: int, scale: float) -> np.ndarray:
-        """The mask in the photo, of which the network saw a copy ``scale`` times as large; bool."""
-        full = np.zeros((height, width), bool)
-        h, w = self.logits.shape
-        x1 = max(int(np.floor(self.left * MASK_STRIDE / scale)), 0)
-        y1 = max(int(np.floor(self.top * MASK_STRIDE / scale)), 0)
-        x2 = min(int(np.ceil((self.left + w) * MASK_STRIDE / scale)), width)
-        y2 = min(int(np.ceil((self.top + h) * MASK_STRIDE / scale)), height)
-        if x2 <= x1 or y2 <= y1:
-            return full
-        # from pixels of the photo to cells of the window, both counted from the first one's centre
-        step = scale / MASK_STRIDE
-        column = ((x1 + 0.5) * scale - CELL_PLACE) / MASK_STRIDE - self.left
-        row = ((y1 + 0.5) * scale - CELL_PLACE) / MASK_STRIDE - self.top
-        matrix = np.array([[step, 0, column], [0, step, row]])
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        values = cv2.warpAffine(
-            self.logits, matrix, (x2 - x1, y2 - y1), flags=flags, borderMode=cv2.BORDER_REPLICATE
-        )
-        points = [(x / scale - x1, y / scale - y1) for x, y in self.clicks]
-        full[y1:y2, x1:x2] = without_specks(values > 0, points)
-        return full
-
-
-def without_specks(mask: np.ndarray, clicks: Sequence[tuple[float, float]]) -> np.ndarray:
-    """Keep the pieces of a mask that hold a click or are no specks beside the largest."""
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    if count <= 2:
-        return mask
-    areas = stats[:, cv2.CC_STAT_AREA].copy()
-    areas[0] = 0
-    keep = areas >= SMALLEST_PIECE * areas.max()
-    for x, y in clicks:
-        row, column = int(y), int(x)
-        if 0 <= row < mask.shape[0] and 0 <= column < mask.shape[1]:
-            keep[labels[row, column]] = True
-    keep[0] = False
-    return keep[labels]
+        return self.drawable.nbytes + sum(t.element_size() * t.nelement() for t in tensors)
 
 
 # An image, and for each object its clicks (x, y) in pixels of the network's input.
@@ -272,7 +154,7 @@ class ObjectFinder:
             for i in range(len(image))
         ]
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def find(
         self,
         encoded: EncodedImage,
@@ -290,13 +172,12 @@ class ObjectFinder:
             avoid: Clicks that no mask may hold.
         """
         found = self._candidates([(encoded, groups)])[0]
-        with _in_float32(encoded):
-            return [
-                _first_that_fits(own, candidates, group, avoid)
-                for group, (own, candidates) in zip(groups, found, strict=True)
-            ]
+        return [
+            _first_that_fits(own, candidates, group, avoid)
+            for group, (own, candidates) in zip(groups, found, strict=True)
+        ]
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def candidates(
         self, encoded: EncodedImage, groups: Sequence[Sequence[tuple[float, float]]]
     ) -> list[list[FoundObject]]:
@@ -308,7 +189,7 @@ class ObjectFinder:
         """
         return self.candidates_in([(encoded, groups)])[0]
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def candidates_in(self, asked: Sequence[Asked]) -> list[list[list[FoundObject]]]:
         """The same in several images, such as the copies of one photo, at once.
 
@@ -318,13 +199,10 @@ class ObjectFinder:
         Returns:
             For each image what :meth:`candidates` gives.
         """
-        answers = []
-        for (encoded, groups), found in zip(asked, self._candidates(asked), strict=True):
-            with _in_float32(encoded):
-                answers.append(
-                    [_all_that_fit(own, one, group) for group, (own, one) in zip(groups, found, strict=True)]
-                )
-        return answers
+        return [
+            [_all_that_fit(own, one, group) for group, (own, one) in zip(groups, found, strict=True)]
+            for (_, groups), found in zip(asked, self._candidates(asked), strict=True)
+        ]
 
     def _candidates(self, asked: Sequence[Asked]) -> list[list[tuple[EncodedImage, Candidates]]]:
         """For each image and group its boxes, and the image as that group's masks see it."""
@@ -345,11 +223,6 @@ class ObjectFinder:
             own = replace(encoded, mask_features=output.mask_features[0])
             results.append((own, candidates_of_pass(self.model, output, group)))
         return results
-
-
-def _in_float32(encoded: EncodedImage) -> torch.autocast:
-    """Where masks are drawn: they are small, and their kernels need the precision."""
-    return torch.autocast(encoded.mask_features.device.type, enabled=False)
 
 
 def _all_that_fit(
@@ -389,8 +262,9 @@ def _masked(
     """The candidates' masks, each drawn when it is asked for."""
     height, width = encoded.mask_features.shape[-2:]
     levels = candidates.levels.tolist()
-    sizes = candidates.scores.new_tensor([SIZES_OF_INTEREST[level] for level in levels])
-    drawer = MaskDrawer.of(candidates.kernels, candidates.points, sizes)
+    kernels, points = (part.cpu().numpy() for part in (candidates.kernels, candidates.points))
+    sizes = np.array([SIZES_OF_INTEREST[level] for level in levels], kernels.dtype)
+    drawer = MaskDrawer.of(kernels, points.astype(kernels.dtype), sizes)
     own = tuple((float(x), float(y)) for x, y in clicks)
     boxes, scores = candidates.boxes.tolist(), candidates.scores.tolist()
     for index, ((x1, y1, x2, y2), score) in enumerate(zip(boxes, scores, strict=True)):
@@ -399,6 +273,5 @@ def _masked(
         top = min(max(int((y1 - grow_y) // MASK_STRIDE) - BOX_MARGIN, 0), height - 1)
         right = max(min(int((x2 + grow_x) // MASK_STRIDE) + 1 + BOX_MARGIN, width), left + 1)
         bottom = max(min(int((y2 + grow_y) // MASK_STRIDE) + 1 + BOX_MARGIN, height), top + 1)
-        window = (slice(None), slice(top, bottom), slice(left, right))
-        logits = drawer.draw(index, encoded.mask_features[window], encoded.places[window])
-        yield FoundObject(logits.cpu().numpy(), top, left, score, own)
+        logits = drawer.draw(index, encoded.drawable[:, top:bottom, left:right])
+        yield FoundObject(logits, top, left, score, own)

@@ -207,10 +207,11 @@ def _click_free(
 
 def _gathered(feature: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     """Windows ``[J, C, T, T]`` of a map ``[C, H, W]``; cells outside repeat the border's."""
-    height, width = feature.shape[-2:]
-    rows, columns = rows.clamp(0, height - 1), columns.clamp(0, width - 1)
-    rows_last = feature.permute(1, 2, 0)  # [H, W, C]: gathers whole cells, and convolves channels-last
-    return rows_last[rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+    channels, height, width = feature.shape
+    cells = rows.clamp(0, height - 1)[:, :, None] * width + columns.clamp(0, width - 1)[:, None]  # [J, T, T]
+    # whole cells, which lie together in a map that is channels-last: a view, and gathered fast
+    found = feature.permute(1, 2, 0).reshape(-1, channels).index_select(0, cells.flatten())
+    return found.view(*cells.shape, channels).permute(0, 3, 1, 2)
 
 
 def _click_windows(image: ClickedImage, level: int, places: _Places, half: int) -> Tensor:

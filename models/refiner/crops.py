@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from models.agreement import PlacedObject
+from models.placed_object import PlacedObject
 from models.roi_align import roi_align
 
 CLICK_SIGMA = 3.0  # pixels of the crop

@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from models.agreement import PlacedObject
 from models.one_click.dynamic_masks import MASK_STRIDE
-from models.one_click.finder import CELL_PLACE
+from models.one_click.found_object import CELL_PLACE
+from models.placed_object import PlacedObject
 from models.refiner.crops import RefinerInputs, Square, cut_crops, square_around
 from models.refiner.model import PRIOR_LIMIT, REFINED_STRIDE, RefinerModel
 

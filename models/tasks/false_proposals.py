@@ -10,7 +10,8 @@ from models.cpn import ProposalModel
 from models.cpn.heatmap import find_peaks
 from models.cpn.model import HEATMAP_STRIDE
 from models.ids import SelectionConfig
-from models.one_click.finder import EncodedImage, FoundObject
+from models.one_click.finder import EncodedImage
+from models.one_click.found_object import FoundObject
 
 # A find is a sibling, seen badly, from this part of the smaller of the two masks on.
 LARGEST_OVERLAP = 0.25

@@ -12,7 +12,8 @@ from models.cpn import ProposalModel
 from models.data.group_samples import GroupObject
 from models.loading import BUNDLED, load_network
 from models.one_click import OneClickModel
-from models.one_click.finder import EncodedImage, FoundObject, ObjectFinder
+from models.one_click.finder import EncodedImage, ObjectFinder
+from models.one_click.found_object import FoundObject
 from models.stages import misfit
 from toolkit.errors import InputError
 

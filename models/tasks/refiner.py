@@ -11,10 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.agreement import PlacedObject
 from models.data.refiner_samples import RefinerBatch, RefinerSample, collate_refiner, make_refiner_sample
 from models.folding import fold_batch_norm
 from models.one_click.finder import EncodedImage, ObjectFinder
+from models.placed_object import PlacedObject
 from models.recipes.schema import RefinerRecipe
 from models.refiner import RefinerConfig, RefinerModel
 from models.refiner.criterion import refiner_losses

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from models.found_memory import FoundMemory
-from models.one_click.finder import FoundObject, ObjectFinder
+from models.one_click.finder import ObjectFinder
+from models.one_click.found_object import FoundObject
 from models.selector import Selector
 from tests.helpers.networks import save_selector
 from toolkit.clicks import Click

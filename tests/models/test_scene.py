@@ -14,7 +14,8 @@ from torch import Tensor
 
 import models.view
 from models.ids import Accepted, Proposal, SelectionConfig
-from models.one_click.finder import EncodedImage, FoundObject
+from models.one_click.finder import EncodedImage
+from models.one_click.found_object import FoundObject
 from models.scene import PhotoScene
 from models.selector import Selector
 from models.view import PhotoView, SelectionModels, overlap_of_smaller

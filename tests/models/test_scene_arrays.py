@@ -43,7 +43,7 @@ def test_arrays_hold_everything_in_half_precision(
     whole = sum(a.nbytes for a in numbers if a.dtype != np.float16)  # pixels and indices stay as they are
     computed_again = [one for view in scene.views for one in view.encoded.first if one is not None]
     assert len(computed_again) == 2 * 3  # the coarse levels of two views
-    computed_again += [view.encoded.places for view in scene.views]
+    computed_again += [view.encoded.drawable for view in scene.views]
     assert whole + 2 * halves + sum(one.nbytes for one in computed_again) == scene.nbytes
     assert halves > whole - scene.photo.nbytes
     again = selector.scene_from_arrays(arrays)

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.agreement import PlacedObject
 from models.chooser.choosing import choose
 from models.judge.judging import judged
+from models.placed_object import PlacedObject
 from models.scene import PhotoScene, _identity
 from models.selector import Selector
 from tests.helpers.networks import save_selector

@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.one_click.finder import EncodedImage, FoundObject
+from models.one_click.finder import EncodedImage
+from models.one_click.found_object import FoundObject
 from models.scene import PhotoScene
 from models.selector import Selector
 from models.view import PhotoView, SelectionModels

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from models.agreement import PlacedObject, overlaps
+from models.overlaps import overlaps
+from models.placed_object import PlacedObject
 from models.several_clicks import ClickProposals, Point, distance_to, object_of_clicks, union
-from tests.models.test_agreement import rectangle
+from tests.helpers.placed import rectangle
 
 LEFT, RIGHT = (10.5, 10.5), (50.5, 10.5)  # clicks
 

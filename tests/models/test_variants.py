@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from models.agreement import PlacedObject, most_agreed
+from models.agreement import most_agreed
 from models.chooser import ChooserConfig, ChooserModel
 from models.ids import SelectionConfig
 from models.judge import JudgeConfig, JudgeModel
-from models.one_click.finder import FoundObject, ObjectFinder
+from models.one_click.finder import ObjectFinder
+from models.one_click.found_object import FoundObject
+from models.placed_object import PlacedObject
 from models.selector import Selector
 from models.variants import CLICKS_OF_ONE_ROUND, with_settings
 from models.view import PhotoView

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.agreement import PlacedObject
 from models.ids import SelectionConfig
-from models.one_click.finder import FoundObject
+from models.one_click.found_object import FoundObject
+from models.placed_object import PlacedObject
 from models.scene import PhotoScene
 from models.selector import Selector
 from models.zoom_in import CROP, Crop, cut, look_closer, plan_crops, small_ones, smallest_side, zoom_scale

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.agreement import PlacedObject
 from models.chooser.blending import blend
-from models.one_click.finder import FoundObject
+from models.one_click.found_object import FoundObject
+from models.placed_object import PlacedObject
 from tests.models.chooser.test_features import square
 
 NONE = np.zeros(2)

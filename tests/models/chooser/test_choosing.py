@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from models.agreement import PlacedObject, agreed
+from models.agreement import agreed
 from models.chooser import ChooserConfig, ChooserModel
 from models.chooser.choosing import choose
 from models.chooser.features import FEATURES
 from models.chooser.model import ABSENT
+from models.placed_object import PlacedObject
 from tests.models.chooser.test_features import square
 
 

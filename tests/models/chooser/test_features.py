@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.agreement import PlacedObject, overlaps
 from models.chooser.features import FEATURES, _features, features_of
-from models.one_click.finder import FoundObject
+from models.one_click.found_object import FoundObject
+from models.overlaps import overlaps
+from models.placed_object import PlacedObject
 
 
 def two() -> np.ndarray:

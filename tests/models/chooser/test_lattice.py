@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.agreement import PlacedObject
 from models.chooser.lattice import CELLS, LIMIT, Lattice
-from models.one_click.finder import FoundObject
+from models.one_click.found_object import FoundObject
+from models.placed_object import PlacedObject
 from tests.models.chooser.test_features import square
 
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.agreement import overlaps
 from models.chooser.features import FEATURES, features_of
 from models.chooser.lattice import CELLS, LIMIT
 from models.chooser.lessons import Lesson, lesson_of, read_lessons, write_lessons
+from models.overlaps import overlaps
 from tests.models.chooser.test_features import square
 from toolkit.errors import InputError
 

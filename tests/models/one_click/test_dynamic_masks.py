@@ -9,8 +9,8 @@ from models.one_click.dynamic_masks import (
     KERNEL_PARAMETERS,
     MaskBranch,
     MaskDrawer,
+    drawable,
     dynamic_masks,
-    places_of,
 )
 from tests.helpers.networks import one_click_config
 
@@ -62,12 +62,11 @@ def test_each_object_may_have_a_window_of_its_own(rng: np.random.Generator) -> N
 def test_objects_drawn_one_by_one_equal_a_perceptron_at_each_cell(rng: np.random.Generator) -> None:
     features, kernels = rng.normal(size=(8, 9, 11)), rng.normal(size=(3, 169))
     locations, sizes = rng.uniform(0, 44, (3, 2)), np.array([32.0, 64.0, 256.0])
-    whole = torch.from_numpy(features)
-    places = places_of(whole)
-    drawer = MaskDrawer.of(*(torch.from_numpy(a) for a in (kernels, locations, sizes)))
+    inputs = drawable(torch.from_numpy(features))
+    drawer = MaskDrawer.of(kernels, locations, sizes)
     for index, (top, left, bottom, right) in enumerate([(2, 3, 6, 11), (0, 0, 9, 11), (8, 5, 9, 6)]):
         window = (slice(None), slice(top, bottom), slice(left, right))
-        drawn = drawer.draw(index, whole[window], places[window]).numpy()
+        drawn = drawer.draw(index, inputs[window])
         own = features[window]
         expected = plain_mask(own, kernels[index], locations[index], sizes[index], (left, top))
         np.testing.assert_allclose(drawn, expected, atol=1e-9)

@@ -12,7 +12,8 @@ from torch import Tensor
 from models.one_click import OneClickModel, finder
 from models.one_click.candidates import Candidates, find_candidates, nms, no_locations
 from models.one_click.dynamic_masks import dynamic_masks
-from models.one_click.finder import EncodedImage, FoundObject, ObjectFinder
+from models.one_click.finder import EncodedImage, ObjectFinder
+from models.one_click.found_object import FoundObject
 from models.one_click.model import click_maps_of
 from models.one_click.windows import ClickedImage, click_reach
 from tests.helpers.networks import random_one_click
@@ -281,7 +282,7 @@ def test_a_batch_equals_single_pictures_without_free_locations(
 
 def test_nbytes_counts_every_tensor(network: OneClickModel, encoded: EncodedImage) -> None:
     cells = sum((SIDE // s) ** 2 for s in (4, 8, 16, 32)) * 16
-    cells += (8 + 3) * (SIDE // 4) ** 2  # mask features, and where their cells lie
+    cells += (8 + 8 + 3) * (SIDE // 4) ** 2  # mask features, and those to draw from, which know their place
     free = sum(len(level.scores) for level in encoded.free)
     first = sum((SIDE // s) ** 2 for s in (8, 16, 32)) * 2 * network.config.head_channels
     assert encoded.nbytes == 4 * (cells + first) + free * (8 + 8 + 4 + 16 + 4 * 169)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from models.one_click import finder
-from models.one_click.finder import FoundObject, without_specks
+from models.one_click import found_object
+from models.one_click.found_object import FoundObject, without_specks
 
 
 def rectangle(top: int = 0, left: int = 0, clicks: tuple = ()) -> FoundObject:
@@ -64,7 +64,7 @@ def test_masks_lie_where_they_were_learned(scale: float) -> None:
 def test_masks_equal_scipy_at_any_scale(
     rng: np.random.Generator, scale: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(finder, "without_specks", lambda mask, clicks: mask)
+    monkeypatch.setattr(found_object, "without_specks", lambda mask, clicks: mask)
     logits = ndimage.gaussian_filter(rng.normal(size=(12, 10)), 1.5).astype(np.float32)
     found = FoundObject(logits, 2, 3, 0.5, ())
     height, width = round(60 / scale), round(70 / scale)  # the window ends inside the photo

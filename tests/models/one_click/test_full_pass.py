@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from models.one_click.candidates import find_candidates
-from models.one_click.finder import EncodedImage, FoundObject, ObjectFinder
+from models.one_click.finder import EncodedImage, ObjectFinder
+from models.one_click.found_object import FoundObject
 from models.one_click.full_pass import candidates_of_pass, clicked_pass
 from models.one_click.model import OneClickModel, click_maps_of
 from models.one_click.windows import ClickedImage

@@ -8,8 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.agreement import OUTSIDE, PlacedObject
-from models.one_click.finder import FoundObject
+from models.one_click.found_object import FoundObject
+from models.placed_object import OUTSIDE, PlacedObject
 from models.refiner.crops import click_map, cut_crops, square_around
 
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from models.agreement import PlacedObject
-from models.one_click.finder import FoundObject
+from models.one_click.found_object import FoundObject
+from models.placed_object import PlacedObject
 from models.refiner import RefinerConfig
 from models.refiner.model import Refined
 from models.refiner.refining import Copy, copy_for, on_cells, refine

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from models.data.group_samples import GroupObject
-from models.one_click.finder import EncodedImage, FoundObject
+from models.one_click.finder import EncodedImage
+from models.one_click.found_object import FoundObject
 from models.tasks.frozen import encode, load_frozen, mask_and_box, predicted
 from toolkit.errors import InputError
 

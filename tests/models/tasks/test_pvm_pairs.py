@@ -15,7 +15,8 @@ import models.tasks.frozen
 import models.tasks.pvm
 from models.data.composer import FIRST_PASTED_GROUP as PASTED
 from models.data.group_samples import GroupObject, GroupSample
-from models.one_click.finder import EncodedImage, FoundObject
+from models.one_click.finder import EncodedImage
+from models.one_click.found_object import FoundObject
 from models.pvm import VerificationModel
 from models.recipes.schema import OneClickRecipe, ProposalRecipe, VerificationRecipe
 from models.tasks.frozen import load_frozen, load_frozen_proposals

@@ -12,7 +12,7 @@ import torch
 
 import models.tasks.refiner
 from models.data.refiner_samples import RefinerSample
-from models.one_click.finder import FoundObject
+from models.one_click.found_object import FoundObject
 from models.recipes.schema import RefinerRecipe
 from models.refiner import RefinerModel
 from models.tasks.networks import as_network
