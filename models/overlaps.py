@@ -1,20 +1,14 @@
-"""How far the masks of found objects overlap in the photo, whatever copies of it showed them.
-
-A click has a hundred pairs of proposals, each compared on a lattice: all their values are read at once.
-"""
+"""How far the masks of found objects overlap in the photo, whatever copies of it showed them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-import cv2
 import numpy as np
 
-from models.one_click.dynamic_masks import MASK_STRIDE
-from models.one_click.found_object import CELL_PLACE
 from models.placed_object import SAMPLES, PlacedObject
+from models.sampling import in_masks, measure
 
-MOST_ROWS = 30_000  # of an image that OpenCV samples: fewer than 2¹⁵
 _TINY = 1e-9
 
 
@@ -60,67 +54,13 @@ def _ious(
     small, large = np.where(swap, second, first), np.where(swap, first, second)
     areas = np.zeros(len(objects))
     own = np.zeros((len(objects), SAMPLES, SAMPLES), bool)
-    for index in np.unique(np.concatenate([small, large])):
+    compared = np.unique(np.concatenate([small, large])).tolist()
+    measure([objects[index] for index in compared])
+    for index in compared:
         areas[index] = objects[index].area
         own[index] = objects[index].own_samples
-    share = np.zeros(len(first))
-    for part in _that_fit(objects, large):
-        held = own[small[part]] & _samples(objects, large[part], boxes[small[part]])
-        share[part] = np.count_nonzero(held, axis=(1, 2)) / SAMPLES**2
+    steps = (boxes[small, 2:] - boxes[small, :2]) / SAMPLES
+    held = own[small] & in_masks(objects, large, boxes[small, :2] + steps / 2, steps, SAMPLES)
+    share = np.count_nonzero(held, axis=(1, 2)) / SAMPLES**2
     common = share * box_areas[small]
     return common / np.maximum(np.maximum(areas[small] + areas[large] - common, common), _TINY)
-
-
-def _that_fit(objects: Sequence[PlacedObject], large: np.ndarray) -> Iterator[np.ndarray]:
-    """Indices of pairs, so many at once that neither their masks nor their samples have too many rows."""
-    part: list[int] = []
-    heights: dict[int, int] = {}
-    for pair in np.argsort(large, kind="stable"):
-        index = int(large[pair])
-        height = 0 if index in heights else len(objects[index].found.logits)
-        if part and max(sum(heights.values()) + height, (len(part) + 1) * SAMPLES) > MOST_ROWS:
-            yield np.array(part)
-            part, heights = [], {}
-        heights[index] = len(objects[index].found.logits)
-        part.append(int(pair))
-    if part:
-        yield np.array(part)
-
-
-def _samples(objects: Sequence[PlacedObject], chosen: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """What :meth:`PlacedObject.samples` says of objects, by indices ``[P]``, each over a box of ``[P, 4]``.
-
-    Their windows lie in one image, one below the other. No point reads a neighbour's cell: where it lies
-    between a window's outermost cell and its edge, it reads that cell.
-    """
-    indices, which = np.unique(chosen, return_inverse=True)
-    found = [objects[index].found for index in indices]
-    heights, widths = np.array([one.logits.shape for one in found]).T
-    tops = np.cumsum(heights) - heights
-    image = np.zeros((heights.sum(), widths.max()), np.float32)
-    for top, one in zip(tops, found, strict=True):
-        image[top : top + one.logits.shape[0], : one.logits.shape[1]] = one.logits
-    unit = np.array([objects[index].scale for index in indices])[which, None] / MASK_STRIDE  # cells per pixel
-    places = []
-    for axis, starts, cells in (
-        (0, [one.left for one in found], widths),
-        (1, [one.top for one in found], heights),
-    ):
-        low, high = boxes[:, axis, None], boxes[:, axis + 2, None]
-        points = (low + (high - low) / SAMPLES * (np.arange(SAMPLES) + 0.5)) * unit  # [P, SAMPLES]
-        points -= np.array(starts)[which, None]
-        last = cells[which, None]
-        places.append((points, (points >= 0) & (points < last), last))
-    (x, in_x, last_x), (y, in_y, last_y) = places
-    middle = CELL_PLACE / MASK_STRIDE  # of a value in its cell
-    columns = (x - middle).clip(0, last_x - 1)[:, None, :]
-    rows = ((y - middle).clip(0, last_y - 1) + tops[which, None])[:, :, None]
-    shape = (len(chosen), SAMPLES, SAMPLES)
-    values = cv2.remap(
-        image,
-        np.broadcast_to(columns, shape).astype(np.float32).reshape(-1, SAMPLES),
-        np.broadcast_to(rows, shape).astype(np.float32).reshape(-1, SAMPLES),
-        cv2.INTER_LINEAR,
-    )
-    inside: np.ndarray = (values.reshape(shape) > 0) & in_x[:, None, :] & in_y[:, :, None]
-    return inside

@@ -8,6 +8,7 @@ import numpy as np
 
 from models.placed_object import PlacedObject
 from models.recently_used import RecentlyUsed
+from models.sampling import measure
 from models.view import PhotoView, SelectionModels
 from models.zoom_in import LARGEST_SCALE, closer_proposals, smallest_side
 from toolkit.clicks import Click
@@ -90,7 +91,7 @@ class PhotoProposals:
                 for view in self._views
             ]
         )
-        return [
+        proposals = [
             [
                 PlacedObject(item, view.scale)
                 for view, items in zip(self._views, own, strict=True)
@@ -98,6 +99,8 @@ class PhotoProposals:
             ]
             for own in zip(*per_view, strict=True)
         ]
+        measure([item for own in proposals for item in own])
+        return proposals
 
     def closer(
         self, clicks: Sequence[Click], sides: Sequence[float], largest: float = LARGEST_SCALE

@@ -51,12 +51,28 @@ class PlacedObject:
         """
         if len(self.found.clicks) != 1:
             return 1.0
-        x1, y1, x2, y2 = self.box
-        step = self.side / SAMPLES
-        rows, columns = math.ceil((y2 - y1) / step), math.ceil((x2 - x1) / step)
+        (x1, y1, _, _), step, (rows, columns) = self.box, self.depth_step, self.depth_shape
         inside = np.zeros((rows + 2, columns + 2), np.uint8)  # beyond its box nothing is
         inside[1:-1, 1:-1] = self.values(x1 + step / 2, y1 + step / 2, (step, step), (rows, columns)) > 0
-        distance = cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_5)
+        return self.depth_at(cv2.distanceTransform(inside, cv2.DIST_L2, cv2.DIST_MASK_5))
+
+    @property
+    def depth_step(self) -> float:
+        """Pixels of the photo between the points at which the depth is measured."""
+        return self.side / SAMPLES
+
+    @property
+    def depth_shape(self) -> tuple[int, int]:
+        """Rows and columns of these points over its box: `SAMPLES`, or by rounding one more, on its side."""
+        x1, y1, x2, y2 = self.box
+        step = self.depth_step
+        return math.ceil((y2 - y1) / step), math.ceil((x2 - x1) / step)
+
+    def depth_at(self, distance: np.ndarray) -> float:
+        """The depth, by these points' distances to the border; around them lies a border of one point."""
+        if len(self.found.clicks) != 1:
+            return 1.0
+        (x1, y1, _, _), step, (rows, columns) = self.box, self.depth_step, self.depth_shape
         x, y = (place / self.scale for place in self.found.clicks[0])
         row, column = int((y - y1) // step), int((x - x1) // step)
         within = 0 <= row < rows and 0 <= column < columns

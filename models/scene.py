@@ -355,11 +355,15 @@ class PhotoScene:
 
         Its score is, unless given, that it is what was clicked, times the expected IoU of its mask.
         """
-        mask = placed.found.mask(self.height, self.width, placed.scale)
-        if not mask.any():
+        piece, top, left = placed.found.piece(self.height, self.width, placed.scale)
+        if not piece.any():
             return None
+        mask = np.zeros((self.height, self.width), bool)
+        mask[top : top + piece.shape[0], left : left + piece.shape[1]] = piece
+        x1, y1, x2, y2 = mask_box(piece)  # a large photo has more pixels than there is time for
+        box = (left + x1, top + y1, left + x2, top + y2)
         own = placed.found.score * placed.found.quality
-        return Instance(mask, mask_box(mask), own if score is None else score, click, group)
+        return Instance(mask, box, own if score is None else score, click, group)
 
 
 def _identity(item: PlacedObject) -> Hashable:

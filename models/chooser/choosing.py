@@ -14,7 +14,7 @@ from models.overlaps import overlaps
 from models.placed_object import PlacedObject
 
 
-@torch.no_grad()
+@torch.inference_mode()
 def choose(model: ChooserModel | None, items: Sequence[PlacedObject]) -> PlacedObject | None:
     """What a click most likely means: its proposals, blended as the chooser weighs them; None of none.
 

@@ -164,7 +164,7 @@ class _Part:
 
 @dataclass(frozen=True)
 class _Cells:
-    """What the windows of one image say of each cell; as in :class:`WindowOutput`, L levels in one array."""
+    """What the windows of one image say of each cell; as in :class:`WindowOutput`."""
 
     rows: np.ndarray
     columns: np.ndarray
@@ -174,10 +174,9 @@ class _Cells:
     distances: np.ndarray
 
     @staticmethod
-    def of(windows: Sequence[WindowOutput]) -> _Cells:
-        """Gather the levels."""
-        names = (field.name for field in fields(_Cells))
-        return _Cells(*(_array(torch.stack([getattr(w, name) for w in windows])) for name in names))
+    def of(windows: WindowOutput) -> _Cells:
+        """Bring them here."""
+        return _Cells(*(_array(getattr(windows, field.name)) for field in fields(_Cells)))
 
 
 @dataclass(frozen=True)
@@ -204,7 +203,7 @@ def _array(tensor: Tensor) -> np.ndarray:
 
 
 def _best_of_groups(
-    windows: Sequence[WindowOutput], image: ClickedImage, free: Sequence[FreeLocations], limit: int
+    windows: WindowOutput, image: ClickedImage, free: Sequence[FreeLocations], limit: int
 ) -> list[_Part]:
     """The best boxes of each group of one image."""
     cells = _Cells.of(windows)
@@ -267,7 +266,7 @@ def _joined(a: _Part, b: _Part) -> _Part:
 class _Windowed:
     """What an image's windows, and its click-free locations, have for each of its groups."""
 
-    windows: Sequence[WindowOutput]
+    windows: WindowOutput
     free: Sequence[FreeLocations]
     chosen: Sequence[_Part]
 
@@ -284,13 +283,12 @@ def _kernels(heads: OneClickHeads, images: Sequence[_Windowed]) -> Sequence[Tens
                 if slot < 0:
                     ready[total] = image.free[level].kernels[column]
                 else:
-                    window = image.windows[level]
-                    region = (slot, slice(None), slice(row, row + size), slice(column, column + size))
-                    patches.append(window.features[region])
-                    insides.append(window.features_inside[region])
+                    region = (level, slot, slice(None), slice(row, row + size), slice(column, column + size))
+                    patches.append(image.windows.features[region])
+                    insides.append(image.windows.features_inside[region])
                     slots.append(total)
                 total += 1
-    device = images[0].windows[0].features.device
+    device = images[0].windows.features.device
     kernels = torch.zeros(total, heads.kernels.out_channels, device=device)  # float32, also in autocast
     if patches:
         kernels[slots] = heads.kernels_from_patches(torch.stack(patches), torch.stack(insides)).float()
@@ -308,18 +306,17 @@ def nms(boxes: Tensor, scores: Tensor, threshold: float, limit: int) -> Tensor:
 def _best(boxes: np.ndarray, scores: np.ndarray, threshold: float, limit: int) -> list[int]:
     """The same of arrays."""
     order = np.argsort(-scores, kind="stable")[:MOST_BOXES]
-    x1, y1, x2, y2 = boxes[order].T
-    width = np.minimum(x2[:, None], x2) - np.maximum(x1[:, None], x1)  # [K, K]
-    height = np.minimum(y2[:, None], y2) - np.maximum(y1[:, None], y1)
-    overlap = np.maximum(width, 0) * np.maximum(height, 0)
+    x1, y1, x2, y2 = np.ascontiguousarray(boxes[order].T)
     areas = (x2 - x1) * (y2 - y1)
-    alike = overlap / np.maximum(areas[:, None] + areas - overlap, 1e-6) > threshold
     kept: list[int] = []
-    left = np.ones(len(alike), bool)
-    for index, own in enumerate(alike):
+    left = np.ones(len(order), bool)
+    for index in range(len(order)):
         if len(kept) == limit:
             break
         if left[index]:
             kept.append(int(order[index]))
-            left &= ~own
+            width = np.minimum(x2, x2[index]) - np.maximum(x1, x1[index])
+            height = np.minimum(y2, y2[index]) - np.maximum(y1, y1[index])
+            common = np.maximum(width, 0) * np.maximum(height, 0)
+            left &= common <= threshold * np.maximum(areas + areas[index] - common, 1e-6)
     return kept

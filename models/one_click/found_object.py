@@ -41,13 +41,13 @@ class FoundObject:
     @property
     def box(self) -> tuple[float, float, float, float]:
         """(x1, y1, x2, y2) of the mask in pixels, to the cell."""
-        inside = self.logits > 0
-        rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
+        column, row, width, height = cv2.boundingRect((self.logits > 0).view(np.uint8))
+        left, top = (self.left + column) * MASK_STRIDE, (self.top + row) * MASK_STRIDE
         return (
-            float((self.left + columns[0]) * MASK_STRIDE),
-            float((self.top + rows[0]) * MASK_STRIDE),
-            float((self.left + columns[-1] + 1) * MASK_STRIDE),
-            float((self.top + rows[-1] + 1) * MASK_STRIDE),
+            float(left),
+            float(top),
+            float(left + width * MASK_STRIDE),
+            float(top + height * MASK_STRIDE),
         )
 
     @cached_property
@@ -88,13 +88,19 @@ class FoundObject:
     def mask(self, height: int, width: int, scale: float) -> np.ndarray:
         """The mask in the photo, of which the network saw a copy ``scale`` times as large; bool."""
         full = np.zeros((height, width), bool)
+        piece, top, left = self.piece(height, width, scale)
+        full[top : top + piece.shape[0], left : left + piece.shape[1]] = piece
+        return full
+
+    def piece(self, height: int, width: int, scale: float) -> tuple[np.ndarray, int, int]:
+        """The part of :meth:`mask` that may hold anything, and the row and column of its first pixel."""
         h, w = self.logits.shape
         x1 = max(int(np.floor(self.left * MASK_STRIDE / scale)), 0)
         y1 = max(int(np.floor(self.top * MASK_STRIDE / scale)), 0)
         x2 = min(int(np.ceil((self.left + w) * MASK_STRIDE / scale)), width)
         y2 = min(int(np.ceil((self.top + h) * MASK_STRIDE / scale)), height)
         if x2 <= x1 or y2 <= y1:
-            return full
+            return np.zeros((0, 0), bool), 0, 0
         # from pixels of the photo to cells of the window, both counted from the first one's centre
         step = scale / MASK_STRIDE
         column = ((x1 + 0.5) * scale - CELL_PLACE) / MASK_STRIDE - self.left
@@ -105,8 +111,7 @@ class FoundObject:
             self.logits, matrix, (x2 - x1, y2 - y1), flags=flags, borderMode=cv2.BORDER_REPLICATE
         )
         points = [(x / scale - x1, y / scale - y1) for x, y in self.clicks]
-        full[y1:y2, x1:x2] = without_specks(values > 0, points)
-        return full
+        return without_specks(values > 0, points), y1, x1
 
 
 def without_specks(mask: np.ndarray, clicks: Sequence[tuple[float, float]]) -> np.ndarray:

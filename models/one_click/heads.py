@@ -46,6 +46,8 @@ class OneClickHeads(nn.Module):
     def __init__(self, config: OneClickConfig) -> None:
         super().__init__()
         self.config = config
+        # cells that a kernel reads around its location in the box tower's features
+        self.kernel_reach = config.kernel_depth + 1
         inputs = config.pyramid_channels
         if config.click_embedding:
             inputs += config.click_channels
@@ -148,12 +150,12 @@ class OneClickHeads(nn.Module):
         weight = torch.cat([tower.units[0].conv.weight[:, -last:] for tower in towers])
         return nn.functional.conv2d(embedding, weight)
 
-    def on_windows(self, first: Tensor, inside: Tensor, levels: Tensor) -> LevelOutput:
+    def on_windows(self, first: Tensor, inside: Tensor | None, levels: Tensor) -> LevelOutput:
         """What :meth:`forward` gives, on windows: exact, since every layer is local (BatchNorm at inference).
 
         Args:
             first: ``[N, 2 C', S, S]``, what the towers' first convolutions give, of any levels.
-            inside: ``[N, 1, S, S]``, 1 in the image.
+            inside: ``[N, 1, S, S]``, 1 in the image; None where all of them lie in it.
             levels: long ``[N]``, 0–3 for P2–P5.
 
         Returns:
@@ -162,22 +164,22 @@ class OneClickHeads(nn.Module):
         """
         class_first, box_first = first.chunk(2, 1)
         spare = self.kernel_reach - 1  # cells that only the kernels read
-        class_features = self.class_tower.from_first(shrink(class_first, spare), shrink(inside, spare))
+        class_features = self.class_tower.from_first(
+            shrink(class_first, spare), None if inside is None else shrink(inside, spare)
+        )
         box_features = self.box_tower.from_first(box_first, inside)
         read = shrink(box_features, spare)
         conv = nn.functional.conv2d
-        distances = conv(read, self.box_distances.weight, self.box_distances.bias)
+        # what reads the same is one convolution
+        both = [*self.box_distances.parameters()], [*self.centerness.parameters()]
+        weight, bias = (torch.cat(own) for own in zip(*both, strict=True))
+        distances, centerness = conv(read, weight, bias).split([4, 1], 1)
         return LevelOutput(
             logits=conv(class_features, self.class_logits.weight, self.class_logits.bias),
             distances=(distances * self.scales[levels].view(-1, 1, 1, 1)).relu(),
-            centerness=conv(read, self.centerness.weight, self.centerness.bias),
+            centerness=centerness,
             features=box_features,
         )
-
-    @property
-    def kernel_reach(self) -> int:
-        """Cells that a kernel reads around its location in the box tower's features."""
-        return self.config.kernel_depth + 1
 
     def kernels_from_patches(self, patches: Tensor, inside: Tensor) -> Tensor:
         """Mask kernels of single locations.

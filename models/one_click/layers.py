@@ -30,27 +30,28 @@ class ConvUnit(nn.Module):
         weight = self.conv.weight[:, : x.shape[1]]
         return self.norm(nn.functional.conv2d(x, weight, self.conv.bias, padding=1)).relu()
 
-    def on_windows(self, x: Tensor, inside: Tensor) -> Tensor:
+    def on_windows(self, x: Tensor, inside: Tensor | None) -> Tensor:
         """The same on windows, one cell less on each side.
 
         Args:
             x: ``[N, C, S, S]``; cells outside the image hold zeros.
-            inside: ``[N, 1, S, S]``, 1 where a cell lies in the image.
+            inside: ``[N, 1, S, S]``, 1 where a cell lies in the image; None where all do.
 
         Returns:
             ``[N, C', S - 2, S - 2]``, again zero outside the image: what zero padding gives the next layer.
         """
         y = nn.functional.conv2d(x, self.conv.weight, self.conv.bias)
-        return self.activated(y, shrink(inside, 1))
+        return self.activated(y, None if inside is None else shrink(inside, 1))
 
-    def activated(self, y: Tensor, inside: Tensor) -> Tensor:
+    def activated(self, y: Tensor, inside: Tensor | None) -> Tensor:
         """What windows ``[N, C', S, S]`` of the convolution's output become; zero outside the image.
 
         Args:
             y: Of cells outside the image, anything finite.
-            inside: ``[N, 1, S, S]``, 1 where a cell lies in the image.
+            inside: ``[N, 1, S, S]``, 1 where a cell lies in the image; None where all do.
         """
-        return self.norm(y).relu() * inside
+        z = self.norm(y).relu_()
+        return z if inside is None else z * inside
 
 
 class Tower(nn.Module):
@@ -68,16 +69,16 @@ class Tower(nn.Module):
             x = unit(x)
         return x
 
-    def on_windows(self, x: Tensor, inside: Tensor) -> Tensor:
+    def on_windows(self, x: Tensor, inside: Tensor | None) -> Tensor:
         """The same on windows; each unit takes one cell off every side."""
         return _in_turn(self.units, x, inside)
 
-    def from_first(self, first: Tensor, inside: Tensor) -> Tensor:
+    def from_first(self, first: Tensor, inside: Tensor | None) -> Tensor:
         """The same on windows of what the first unit's convolution gives.
 
         Args:
             first: ``[N, C', S, S]``, not normalised yet; of cells outside the image, anything finite.
-            inside: ``[N, 1, S, S]``, 1 where a cell lies in the image.
+            inside: ``[N, 1, S, S]``, 1 where a cell lies in the image; None where all do.
 
         Returns:
             ``[N, C', S - 2 (depth - 1), …]``.
@@ -85,9 +86,9 @@ class Tower(nn.Module):
         return _in_turn(self.units[1:], self.units[0].activated(first, inside), inside)
 
 
-def _in_turn(units: Sequence[ConvUnit], x: Tensor, inside: Tensor) -> Tensor:
+def _in_turn(units: Sequence[ConvUnit], x: Tensor, inside: Tensor | None) -> Tensor:
     for depth, unit in enumerate(units):
-        x = unit.on_windows(x, shrink(inside, depth))
+        x = unit.on_windows(x, None if inside is None else shrink(inside, depth))
     return x
 
 

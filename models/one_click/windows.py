@@ -13,7 +13,7 @@ from itertools import islice
 import torch
 from torch import Tensor
 
-from models.one_click.heads import LevelOutput, OneClickHeads
+from models.one_click.heads import OneClickHeads
 from models.one_click.layers import shrink
 from models.pyramid import STRIDES
 
@@ -25,21 +25,19 @@ LONE_CLICK_REACH = 3
 
 @dataclass(frozen=True)
 class WindowOutput:
-    """Head outputs of one level around J clicks.
+    """Head outputs of one image around J clicks, on L levels.
 
     Attributes:
-        level: 0–3 for P2–P5.
-        rows: long ``[J, S]``, the map rows of each window's cells; outside the map where out of range.
-        columns: long ``[J, S]``.
-        inside: bool ``[J, S, S]``, which cells lie in the map.
-        logits: ``[J, S, S]``.
-        centerness: ``[J, S, S]``, before the sigmoid.
-        distances: ``[J, 4, S, S]`` in strides.
-        features: ``[J, C, S + 2 k, S + 2 k]`` box-tower features, k the kernel head's reach.
-        features_inside: ``[J, 1, S + 2 k, S + 2 k]``.
+        rows: long ``[L, J, S]``, the map rows of each window's cells; outside the map where out of range.
+        columns: long ``[L, J, S]``.
+        inside: bool ``[L, J, S, S]``, which cells lie in the map.
+        logits: ``[L, J, S, S]``.
+        centerness: ``[L, J, S, S]``, before the sigmoid.
+        distances: ``[L, J, 4, S, S]`` in strides.
+        features: ``[L, J, C, S + 2 k, S + 2 k]`` box-tower features, k the kernel head's reach.
+        features_inside: ``[L, J, 1, S + 2 k, S + 2 k]``.
     """
 
-    level: int
     rows: Tensor
     columns: Tensor
     inside: Tensor
@@ -78,22 +76,28 @@ class ClickedImage:
 
 @dataclass(frozen=True)
 class _Places:
-    """Where J windows of one level lie, with a border of one cell that the first layers read.
+    """Where N windows lie, of all images and levels, with a border of one cell that the first layers read.
 
     Attributes:
-        cells: (row, column) of each click.
-        rows: long ``[J, T]``, cells of the map; outside it where out of range.
-        columns: long ``[J, T]``.
-        inside: bool ``[J, T, T]``, which cells lie in the map.
+        clicked: (row, column) of each click's cell.
+        counts: Windows of each image and level.
+        levels: long ``[N]``, 0–3 for P2–P5.
+        rows: long ``[N, T]``, cells of the map; outside it where out of range.
+        columns: long ``[N, T]``.
+        inside: bool ``[N, T, T]``, which cells lie in the map.
+        cells: long ``[N, T, T]``, their place in the flat map; of one outside, the nearest one's.
     """
 
-    cells: list[tuple[int, int]]
+    clicked: list[tuple[int, int]]
+    counts: list[int]
+    levels: Tensor
     rows: Tensor
     columns: Tensor
     inside: Tensor
+    cells: Tensor
 
 
-def run_windows(heads: OneClickHeads, images: Sequence[ClickedImage]) -> list[list[WindowOutput]]:
+def run_windows(heads: OneClickHeads, images: Sequence[ClickedImage]) -> list[WindowOutput]:
     """Heads around clicks on all levels: what full passes with each click's group in the click map give.
 
     The levels share the heads, and all windows have one size, so those of all images are one batch.
@@ -103,96 +107,102 @@ def run_windows(heads: OneClickHeads, images: Sequence[ClickedImage]) -> list[li
         images: Such as the copies of one photo.
 
     Returns:
-        For each image its levels, whose windows are those of its ``centers``.
+        For each image what the windows of its ``centers`` give.
     """
     parts = [(image, level) for image in images for level in range(len(image.pyramid))]
     places = _places(heads, parts)
-    counts = [len(own.cells) for own in places]
-    levels = torch.tensor(
-        [level for (_, level), count in zip(parts, counts, strict=True) for _ in range(count)],
-        dtype=torch.long,
-        device=places[0].inside.device,
-    )
-    inside = torch.cat([own.inside for own in places])[:, None]
-    first = _first_layers(heads, parts, places, inside, levels)
+    inside = places.inside[:, None]
+    first = _first_layers(heads, parts, places)
     output = heads.on_windows(
-        first.contiguous(memory_format=torch.channels_last), shrink(inside, 1).to(first.dtype), levels
+        first.contiguous(memory_format=torch.channels_last),
+        None if bool(inside.all()) else shrink(inside, 1).to(first.dtype),
+        places.levels,
     )
-    kinds = (output.logits, output.distances, output.centerness, output.features)
-    outputs = zip(*(torch.split(kind, counts) for kind in kinds), strict=True)
-    trimmed = iter(
-        [
-            _trimmed(LevelOutput(*own), heads, level, place)
-            for (_, level), place, own in zip(parts, places, outputs, strict=True)
-        ]
+    border = heads.config.head_depth + heads.kernel_reach
+    kept = slice(border, places.rows.shape[1] - border)
+    kinds = (
+        places.rows[:, kept],
+        places.columns[:, kept],
+        places.inside[:, kept, kept],
+        output.logits[:, 0],
+        output.centerness[:, 0],
+        output.distances,
+        output.features,
+        shrink(inside, heads.config.head_depth).to(output.features.dtype),
     )
-    return [list(islice(trimmed, len(image.pyramid))) for image in images]
+    shapes = [(len(image.pyramid), len(image.centers)) for image in images]
+    counts = [levels * clicks for levels, clicks in shapes]
+    return [
+        WindowOutput(*(kind.unflatten(0, shape) for kind in own))
+        for shape, own in zip(shapes, zip(*(torch.split(k, counts) for k in kinds), strict=True), strict=True)
+    ]
 
 
-def _places(heads: OneClickHeads, parts: Sequence[tuple[ClickedImage, int]]) -> list[_Places]:
+def _places(heads: OneClickHeads, parts: Sequence[tuple[ClickedImage, int]]) -> _Places:
     """The windows of the clicks of each image and level."""
     margin = click_reach(heads) + heads.config.head_depth + heads.kernel_reach
     sizes = [image.pyramid[level].shape[-2:] for image, level in parts]
-    cells = [
+    clicked = [
         [cell_of(x, y, STRIDES[level], *size) for x, y in image.centers]
         for (image, level), size in zip(parts, sizes, strict=True)
     ]
-    counts = [len(own) for own in cells]
+    counts = [len(own) for own in clicked]
+    every = [cell for own in clicked for cell in own]
     device = parts[0][0].pyramid[0].device
-    every = torch.tensor([cell for own in cells for cell in own], dtype=torch.long, device=device)
-    limits = torch.tensor(sizes, dtype=torch.long, device=device).repeat_interleave(
-        torch.tensor(counts, device=device), 0
+    about = torch.tensor(
+        [(*size, level) for (_, level), size, n in zip(parts, sizes, counts, strict=True) for _ in range(n)],
+        dtype=torch.long,
+        device=device,
+    ).view(-1, 3)  # N may be 0
+    middles = torch.tensor(every, dtype=torch.long, device=device).view(-1, 2, 1)
+    reached = middles + torch.arange(-margin, margin + 1, device=device)  # [N, 2, T]
+    last = about[:, :2, None] - 1
+    nearest = reached.clamp(min=0).minimum(last)
+    exists = reached == nearest
+    return _Places(
+        clicked=every,
+        counts=counts,
+        levels=about[:, 2],
+        rows=reached[:, 0],
+        columns=reached[:, 1],
+        inside=exists[:, 0, :, None] & exists[:, 1, None],
+        cells=nearest[:, 0, :, None] * about[:, 1, None, None] + nearest[:, 1, None],
     )
-    # [N, 2, T]; N may be 0
-    reached = every.view(-1, 2, 1) + torch.arange(-margin, margin + 1, device=device)
-    exists = (reached >= 0) & (reached < limits[:, :, None])
-    inside = exists[:, 0, :, None] & exists[:, 1, None]  # [N, T, T]
-    split = (torch.split(part, counts) for part in (reached[:, 0], reached[:, 1], inside))
-    return [_Places(*own) for own in zip(cells, *split, strict=True)]
 
 
-def _first_layers(
-    heads: OneClickHeads,
-    parts: Sequence[tuple[ClickedImage, int]],
-    places: Sequence[_Places],
-    inside: Tensor,
-    levels: Tensor,
-) -> Tensor:
-    """What the towers' first layers give in all windows, ``[N, 2 C', T - 2, T - 2]``.
-
-    Args:
-        heads: The heads.
-        parts: Images and levels.
-        places: Their windows.
-        inside: bool ``[N, 1, T, T]``, which cells of all windows lie in the map.
-        levels: long ``[N]``, of all windows.
-    """
+def _first_layers(heads: OneClickHeads, parts: Sequence[tuple[ClickedImage, int]], places: _Places) -> Tensor:
+    """What the towers' first layers give in all windows, ``[N, 2 C', T - 2, T - 2]``."""
     first = torch.cat(_click_free(heads, parts, places))
     if not heads.config.click_embedding:
         return first
     alone = all(len(group) == 1 for image, _ in parts for group in image.groups)
-    middle = places[0].rows.shape[1] // 2
+    middle = places.rows.shape[1] // 2
     half = LONE_CLICK_REACH if alone else middle
     reached = shrink(first, middle - half)  # of which it is a view
-    inside = shrink(inside, middle - half).to(first.dtype)
+    inside = shrink(places.inside[:, None], middle - half).to(first.dtype)
     if alone:
-        reached += heads.lone_click_layers(inside, levels)
+        reached += heads.lone_click_layers(inside, places.levels)
         return first
-    counts = [len(own.cells) for own in places]
-    windows = zip(parts, places, torch.split(reached, counts), torch.split(inside, counts), strict=True)
-    for (image, level), own, target, within in windows:
-        target += heads.click_layers(_click_windows(image, level, own, half).to(first), within, level)
+    clicked = iter(places.clicked)
+    windows = zip(
+        parts, places.counts, torch.split(reached, places.counts), torch.split(inside, places.counts),
+        strict=True,
+    )  # fmt: skip
+    for (image, level), count, target, within in windows:
+        clicks = _click_windows(image, level, list(islice(clicked, count)), half)
+        target += heads.click_layers(clicks.to(first), within, level)
     return first
 
 
 def _click_free(
-    heads: OneClickHeads, parts: Sequence[tuple[ClickedImage, int]], places: Sequence[_Places]
+    heads: OneClickHeads, parts: Sequence[tuple[ClickedImage, int]], places: _Places
 ) -> list[Tensor]:
     """The same of each image and level, before clicks add to it."""
     kept = [image.first[level] for image, level in parts]
+    cells, inside = (torch.split(part, places.counts) for part in (places.cells, places.inside))
     windows = [
-        _gathered(image.pyramid[level], own.rows, own.columns) * own.inside[:, None]
-        for (image, level), own, known in zip(parts, places, kept, strict=True)
+        _gathered(image.pyramid[level], own) * within[:, None]
+        for (image, level), own, within, known in zip(parts, cells, inside, kept, strict=True)
         if known is None
     ]
     fresh: Iterator[Tensor] = iter(())
@@ -200,49 +210,30 @@ def _click_free(
         computed = heads.first_layers(torch.cat(windows), padding=0)
         fresh = iter(torch.split(computed, [len(part) for part in windows]))
     return [
-        next(fresh) if known is None else _gathered(known, own.rows[:, 1:-1], own.columns[:, 1:-1])
-        for own, known in zip(places, kept, strict=True)
+        next(fresh) if known is None else _gathered(known, shrink(own, 1))
+        for own, known in zip(cells, kept, strict=True)
     ]
 
 
-def _gathered(feature: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """Windows ``[J, C, T, T]`` of a map ``[C, H, W]``; cells outside repeat the border's."""
-    channels, height, width = feature.shape
-    cells = rows.clamp(0, height - 1)[:, :, None] * width + columns.clamp(0, width - 1)[:, None]  # [J, T, T]
+def _gathered(feature: Tensor, cells: Tensor) -> Tensor:
+    """Windows ``[J, C, T, T]`` of a map ``[C, H, W]``, given by cells ``[J, T, T]`` of the flat map."""
     # whole cells, which lie together in a map that is channels-last: a view, and gathered fast
-    found = feature.permute(1, 2, 0).reshape(-1, channels).index_select(0, cells.flatten())
-    return found.view(*cells.shape, channels).permute(0, 3, 1, 2)
+    rows_last = feature.permute(1, 2, 0).reshape(-1, len(feature))  # [HW, C]
+    return rows_last.index_select(0, cells.flatten()).view(*cells.shape, len(feature)).permute(0, 3, 1, 2)
 
 
-def _click_windows(image: ClickedImage, level: int, places: _Places, half: int) -> Tensor:
-    """Click maps ``[J, 1, 2 half + 3, …]`` of each window's group, around the window's own click."""
+def _click_windows(image: ClickedImage, level: int, clicked: Sequence[tuple[int, int]], half: int) -> Tensor:
+    """Click maps ``[J, 1, 2 half + 3, …]`` of each window's group, around the window's own clicked cell."""
     height, width = image.pyramid[level].shape[-2:]
     side = 2 * half + 3
-    clicks = torch.zeros(len(places.cells), 1, side, side)
+    clicks = torch.zeros(len(clicked), 1, side, side)
     for index, group in enumerate(own for own in image.groups for _ in own):
         for x, y in group:
             row, column = cell_of(x, y, STRIDES[level], height, width)
-            r, c = row - places.cells[index][0] + half + 1, column - places.cells[index][1] + half + 1
+            r, c = row - clicked[index][0] + half + 1, column - clicked[index][1] + half + 1
             if 0 <= r < side and 0 <= c < side:
                 clicks[index, 0, r, c] = 1
     return clicks
-
-
-def _trimmed(output: LevelOutput, heads: OneClickHeads, level: int, places: _Places) -> WindowOutput:
-    """The outputs of one level's windows, in the cells within reach of the click."""
-    border = heads.config.head_depth + heads.kernel_reach
-    kept = slice(border, places.rows.shape[1] - border)
-    return WindowOutput(
-        level=level,
-        rows=places.rows[:, kept],
-        columns=places.columns[:, kept],
-        inside=places.inside[:, kept, kept],
-        logits=output.logits[:, 0],
-        centerness=output.centerness[:, 0],
-        distances=output.distances,
-        features=output.features,
-        features_inside=shrink(places.inside[:, None].to(output.features.dtype), heads.config.head_depth),
-    )
 
 
 def cell_of(x: float, y: float, stride: int, height: int, width: int) -> tuple[int, int]:

@@ -95,7 +95,7 @@ def measure(side: int, repeats: int = 5) -> ClickCosts:
     return ClickCosts(
         side=side,
         encode=median_time(lambda: selector.encode(image), max(repeats // 2, 1)),
-        click=median_time(lambda: scene().segment([next(places)]), 4 * repeats),
+        click=median_time(lambda: scene().segment([next(places)]), 20 * repeats),
         fifty=median_time(lambda: scene().segment_each(clicks), max(repeats // 2, 1)),
     )
 
@@ -165,7 +165,7 @@ def measure_bundled(side: int, repeats: int = 5) -> BundledCosts:
     return BundledCosts(
         side=side,
         encode=median_time(lambda: selector.encode(image), max(repeats // 2, 1)),
-        click=median_time(lambda: without_memory(selector, scene).segment([next(places)]), 4 * repeats),
+        click=median_time(lambda: without_memory(selector, scene).segment([next(places)]), 20 * repeats),
         fifty=median_time(
             lambda: without_memory(selector, scene).segment_each(clicks[-50:]), max(repeats // 2, 1)
         ),

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy import ndimage
 
-from models import overlaps as module
 from models.one_click import found_object
-from models.one_click.found_object import FoundObject
 from models.overlaps import overlaps, overlaps_of_smaller
-from models.placed_object import PlacedObject
-from tests.helpers.placed import rectangle
+from tests.helpers.placed import blob, rectangle
 
 
 @pytest.mark.parametrize("scale", [0.5, 1.0, 2.0])
@@ -33,15 +29,6 @@ def test_overlaps_of_the_smaller() -> None:
     np.testing.assert_allclose(overlaps_of_smaller(half, [whole]), [1], atol=1e-6)
 
 
-def blob(rng: np.random.Generator, scale: float) -> PlacedObject:
-    """A ragged mask somewhere in a photo of 100 × 100 pixels, seen at a scale."""
-    height, width = (int(side) for side in rng.integers(4, 12, 2))
-    logits = ndimage.gaussian_filter(rng.normal(0.3, 1.0, (height, width)), 1.2).astype(np.float32)
-    logits[height // 2, width // 2] = 1.0
-    top, left = (int(place) for place in rng.integers(0, max(round(100 * scale / 4) - 12, 1), 2))
-    return PlacedObject(FoundObject(logits, top, left, 0.5, ()), scale)
-
-
 def test_overlaps_of_many_equal_those_of_their_masks_in_the_photo(
     rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -55,20 +42,6 @@ def test_overlaps_of_many_equal_those_of_their_masks_in_the_photo(
     np.testing.assert_allclose(found, expected, atol=0.06)  # 32 × 32 samples
     assert np.abs(found - expected).mean() < 0.005
     np.testing.assert_array_equal(found, found.T)
-
-
-def test_overlaps_take_several_images_where_one_would_be_too_high(
-    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    items = [blob(rng, scale) for scale in (0.5, 1.0) for _ in range(6)]
-    whole = overlaps(items, items)
-    sampled = []
-    samples = module._samples
-    monkeypatch.setattr(module, "MOST_ROWS", 3 * module.SAMPLES)
-    monkeypatch.setattr(module, "_samples", lambda *given: sampled.append(len(given[1])) or samples(*given))
-    np.testing.assert_array_equal(overlaps(items, items), whole)
-    assert len(sampled) > 3
-    assert max(sampled) <= 3
 
 
 def test_overlaps_of_nothing() -> None:

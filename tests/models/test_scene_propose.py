@@ -103,8 +103,8 @@ def test_propose_compares_large_photos_at_a_smaller_size(monkeypatch: pytest.Mon
     encoded = EncodedImage([torch.zeros(1, 40, 50)], torch.zeros(8, 40, 50), [], 160, 200)
     view = PhotoView(parts, torch.zeros(3, 160, 200, dtype=torch.uint8), encoded, 0.1)
     sizes = []
-    mask = FoundObject.mask
-    monkeypatch.setattr(FoundObject, "mask", lambda self, *size: sizes.append(size) or mask(self, *size))
+    piece = FoundObject.piece
+    monkeypatch.setattr(FoundObject, "piece", lambda self, *size: sizes.append(size) or piece(self, *size))
     found = PhotoScene(parts, [view], (1600, 2000)).propose(spacing=8)
     assert sorted(p.box for p in found) == [(0, 0, 320, 320), (800, 800, 960, 960)]
     assert sizes.count((1600, 2000, 0.1)) == 2  # only what is returned is drawn in full

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import fields
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from models.folding import fold_batch_norm
 from models.one_click import OneClickConfig, OneClickModel
 from models.one_click.criterion import cut_patches
 from models.one_click.model import click_maps_of
-from models.one_click.windows import ClickedImage, run_windows
+from models.one_click.windows import ClickedImage, WindowOutput, run_windows
 
 SIZE = 192
 
@@ -56,7 +57,9 @@ def test_windows_equal_the_full_pass(
             for level, feature in enumerate(pyramid)
         ]
         asked = ClickedImage(pyramid, [clicks], first)
-        for level, window in enumerate(run_windows(model.heads, [asked])[0]):
+        output = run_windows(model.heads, [asked])[0]
+        for level in range(len(pyramid)):
+            window = WindowOutput(*(getattr(output, field.name)[level] for field in fields(WindowOutput)))
             dense = full.levels[level]
             covered = torch.zeros(dense.logits.shape[-2:], dtype=torch.bool)
             for slot in range(len(clicks)):
@@ -133,13 +136,12 @@ def test_images_and_groups_of_one_batch_do_not_mix(model: OneClickModel) -> None
                 own = slice(first, first + len(group))
                 first += len(group)
                 alone = run_windows(model.heads, [ClickedImage(image.pyramid, [group])])[0]
-                for got, expected in zip(windows, alone, strict=True):
-                    assert torch.equal(got.rows[own], expected.rows)
-                    for name in ("logits", "centerness", "distances", "features"):
-                        torch.testing.assert_close(
-                            getattr(got, name)[own], getattr(expected, name), atol=1e-5, rtol=1e-5
-                        )
-            assert all(len(window.rows) == first for window in windows)
+                assert torch.equal(windows.rows[:, own], alone.rows)
+                for name in ("logits", "centerness", "distances", "features"):
+                    torch.testing.assert_close(
+                        getattr(windows, name)[:, own], getattr(alone, name), atol=1e-5, rtol=1e-5
+                    )
+            assert windows.rows.shape[:2] == (4, first)
 
 
 def test_sparse_kernels_equal_dense_ones(model: OneClickModel) -> None:
