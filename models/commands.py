@@ -124,11 +124,14 @@ def bundle(
     source: Annotated[Path, typer.Argument(help="Folder of a trained network, such as runs/NAME/final.")],
     name: Annotated[str, typer.Argument(help="one-click, cpn, pvm, refiner, chooser or judge.")],
     out: Annotated[Path, typer.Option(help="Folder that holds the set.")] = BUNDLED,
+    mean_with: Annotated[
+        Path | None, typer.Option(help="Folder of the network it went on from: bundle the mean of both.")
+    ] = None,
 ) -> None:
     """Put a trained network into a set of weights, in half precision."""
     from models.bundling import bundle_network
 
-    folder = bundle_network(source, name, out)
+    folder = bundle_network(source, name, out, mean_with)
     size = sum(path.stat().st_size for path in folder.glob("*.safetensors")) / 1e6
     typer.echo(f"{folder}: {size:.1f} MB")
 

@@ -7,13 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from safetensors.torch import load_file
 
-from models.bundling import bundle_network
 from models.loading import BUNDLED, load_system
 from models.selector import Selector
-from tests.helpers.networks import folded, random_cpn, random_one_click, save_selector
+from tests.helpers.networks import save_selector
 from toolkit.clicks import Click
 from toolkit.errors import InputError
 from toolkit.systems import System
@@ -27,33 +24,6 @@ def test_a_system_by_its_folder(tmp_path: Path) -> None:
     assert system.name == "simpson"
     with pytest.raises(InputError, match="weights 'nobody'"):
         load_system("nobody")
-
-
-def test_a_set_holds_networks_in_half_precision(tmp_path: Path) -> None:
-    network = random_one_click()
-    network.save_pretrained(tmp_path / "run")
-    card = tmp_path / "set" / "one-click" / "README.md"
-    card.parent.mkdir(parents=True)
-    card.write_text("A card.")
-    folder = bundle_network(tmp_path / "run", "one-click", tmp_path / "set")
-    assert folder == card.parent
-    assert card.read_text() == "A card."
-    assert sorted(p.name for p in (tmp_path / "set").iterdir()) == ["one-click"]  # nothing is left behind
-    stored = load_file(folder / "model.safetensors")
-    assert {t.dtype for t in stored.values() if t.is_floating_point()} == {torch.float16}
-    loaded = Selector.load(tmp_path / "set", device="cpu").models.finder.model.state_dict()
-    rounded = folded(network.half().float())
-    assert all(torch.equal(loaded[name], value) for name, value in rounded.items())
-
-
-def test_what_cannot_be_bundled(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="name 'segmenter': expected one of one-click, cpn, pvm"):
-        bundle_network(tmp_path, "segmenter", tmp_path)
-    with pytest.raises(InputError, match="no trained network there"):
-        bundle_network(tmp_path, "cpn", tmp_path)
-    random_cpn().save_pretrained(tmp_path / "run")
-    with pytest.raises(InputError, match="model_type declutter-cpn, expected declutter-pvm"):
-        bundle_network(tmp_path / "run", "pvm", tmp_path)
 
 
 @bundled
