@@ -14,7 +14,7 @@ from models.chooser.choosing import choose
 from models.ids import SelectionConfig
 from models.judge.features import Candidate, Selection
 from models.judge.judging import judged
-from models.one_click.found_object import FoundObject
+from models.one_click.found_object import FoundObject, in_photo
 from models.overlaps import overlaps_of_smaller
 from models.photo_proposals import PhotoProposals, points_of
 from models.placed_object import PlacedObject
@@ -358,8 +358,7 @@ class PhotoScene:
         piece, top, left = placed.found.piece(self.height, self.width, placed.scale)
         if not piece.any():
             return None
-        mask = np.zeros((self.height, self.width), bool)
-        mask[top : top + piece.shape[0], left : left + piece.shape[1]] = piece
+        mask = in_photo(piece, top, left, self.height, self.width)
         x1, y1, x2, y2 = mask_box(piece)  # a large photo has more pixels than there is time for
         box = (left + x1, top + y1, left + x2, top + y2)
         own = placed.found.score * placed.found.quality

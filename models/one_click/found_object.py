@@ -87,10 +87,7 @@ class FoundObject:
 
     def mask(self, height: int, width: int, scale: float) -> np.ndarray:
         """The mask in the photo, of which the network saw a copy ``scale`` times as large; bool."""
-        full = np.zeros((height, width), bool)
-        piece, top, left = self.piece(height, width, scale)
-        full[top : top + piece.shape[0], left : left + piece.shape[1]] = piece
-        return full
+        return in_photo(*self.piece(height, width, scale), height, width)
 
     def piece(self, height: int, width: int, scale: float) -> tuple[np.ndarray, int, int]:
         """The part of :meth:`mask` that may hold anything, and the row and column of its first pixel."""
@@ -112,6 +109,13 @@ class FoundObject:
         )
         points = [(x / scale - x1, y / scale - y1) for x, y in self.clicks]
         return without_specks(values > 0, points), y1, x1
+
+
+def in_photo(piece: np.ndarray, top: int, left: int, height: int, width: int) -> np.ndarray:
+    """A piece of a mask, from a row and column on, as the mask of a whole photo; bool ``[height, width]``."""
+    mask = np.zeros((height, width), bool)
+    mask[top : top + piece.shape[0], left : left + piece.shape[1]] = piece
+    return mask
 
 
 def without_specks(mask: np.ndarray, clicks: Sequence[tuple[float, float]]) -> np.ndarray:
