@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from models.placed_object import SAMPLES, PlacedObject
-from models.sampling import in_masks, measure
+from models.sampling import in_masks, lattices_over, measure
 
 _TINY = 1e-9
 
@@ -16,14 +16,14 @@ def overlaps(items: Sequence[PlacedObject], others: Sequence[PlacedObject]) -> n
     """IoUs ``[N, M]`` of two lists of objects, compared on a lattice over the smaller one's box."""
     objects = list(items) if others is items else [*items, *others]
     boxes = np.array([item.box for item in objects]).reshape(-1, 4)
-    places = np.arange(len(items))[:, None], np.arange(len(objects) - len(others), len(objects))[None]
+    start = len(objects) - len(others)  # of the others among them
     same = np.array([[a is b for b in others] for a in items], bool).reshape(len(items), len(others))
-    to_compare = _meet(boxes[places[0]], boxes[places[1]]) & ~same
+    to_compare = _meet(boxes[: len(items), None], boxes[None, start:]) & ~same
     if others is items:
         to_compare = np.triu(to_compare)
     rows, columns = to_compare.nonzero()
     result = same.astype(float)
-    result[rows, columns] = _ious(objects, boxes, places[0][rows, 0], places[1][0, columns])
+    result[rows, columns] = _ious(objects, boxes, rows, start + columns)
     if others is items:
         result[columns, rows] = result[rows, columns]
     return result
@@ -59,8 +59,7 @@ def _ious(
     for index in compared:
         areas[index] = objects[index].area
         own[index] = objects[index].own_samples
-    steps = (boxes[small, 2:] - boxes[small, :2]) / SAMPLES
-    held = own[small] & in_masks(objects, large, boxes[small, :2] + steps / 2, steps, SAMPLES)
+    held = own[small] & in_masks(objects, large, *lattices_over(boxes[small]), SAMPLES)
     share = np.count_nonzero(held, axis=(1, 2)) / SAMPLES**2
     common = share * box_areas[small]
     return common / np.maximum(np.maximum(areas[small] + areas[large] - common, common), _TINY)

@@ -35,17 +35,28 @@ def in_masks(
     return result
 
 
+def lattices_over(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """First points and steps, ``[P, 2]`` each, of `SAMPLES` × `SAMPLES` points over boxes ``[P, 4]``."""
+    steps = (boxes[:, 2:] - boxes[:, :2]) / SAMPLES
+    return boxes[:, :2] + steps / 2, steps
+
+
 def measure(objects: Sequence[PlacedObject]) -> None:
     """Have each object know its ``own_samples`` and ``depth``, which it would else find out alone."""
     unknown = [item for item in objects if "own_samples" not in vars(item)]
     if not unknown:
         return
     boxes = np.array([item.box for item in unknown])  # [N, 4]
-    depth_steps = np.array([item.depth_step for item in unknown])[:, None]
-    steps = np.concatenate([(boxes[:, 2:] - boxes[:, :2]) / SAMPLES, np.repeat(depth_steps, 2, 1)])
-    starts = np.concatenate([boxes[:, :2], boxes[:, :2]]) + steps / 2
+    starts, steps = lattices_over(boxes)
+    depth_steps = np.repeat(np.array([item.depth_step for item in unknown])[:, None], 2, 1)
     side = SAMPLES + 1  # the lattice for the depth may have one point more
-    inside = in_masks(unknown, np.tile(np.arange(len(unknown)), 2), starts, steps, side)
+    inside = in_masks(
+        unknown,
+        np.tile(np.arange(len(unknown)), 2),
+        np.concatenate([starts, boxes[:, :2] + depth_steps / 2]),
+        np.concatenate([steps, depth_steps]),
+        side,
+    )
     own, deep = inside[: len(unknown), :SAMPLES, :SAMPLES], inside[len(unknown) :]
     # one image of all, one below the other, with a border around each
     cells = np.zeros((len(unknown), side + 2, side + 2), np.uint8)

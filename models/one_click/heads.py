@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from models.one_click.config import OneClickConfig
 from models.one_click.dynamic_masks import KERNEL_PARAMETERS
 from models.one_click.kernel_bank import initial_static_kernels
-from models.one_click.layers import Tower, shrink
+from models.one_click.layers import Tower, shrink, shrink_inside
 from models.pyramid import STRIDES
 
 CLASS_PRIOR = 0.01  # RetinaNet, section 4.1: the initial probability of a positive
@@ -164,9 +164,7 @@ class OneClickHeads(nn.Module):
         """
         class_first, box_first = first.chunk(2, 1)
         spare = self.kernel_reach - 1  # cells that only the kernels read
-        class_features = self.class_tower.from_first(
-            shrink(class_first, spare), None if inside is None else shrink(inside, spare)
-        )
+        class_features = self.class_tower.from_first(shrink(class_first, spare), shrink_inside(inside, spare))
         box_features = self.box_tower.from_first(box_first, inside)
         read = shrink(box_features, spare)
         conv = nn.functional.conv2d

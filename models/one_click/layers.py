@@ -41,7 +41,7 @@ class ConvUnit(nn.Module):
             ``[N, C', S - 2, S - 2]``, again zero outside the image: what zero padding gives the next layer.
         """
         y = nn.functional.conv2d(x, self.conv.weight, self.conv.bias)
-        return self.activated(y, None if inside is None else shrink(inside, 1))
+        return self.activated(y, shrink_inside(inside, 1))
 
     def activated(self, y: Tensor, inside: Tensor | None) -> Tensor:
         """What windows ``[N, C', S, S]`` of the convolution's output become; zero outside the image.
@@ -88,10 +88,15 @@ class Tower(nn.Module):
 
 def _in_turn(units: Sequence[ConvUnit], x: Tensor, inside: Tensor | None) -> Tensor:
     for depth, unit in enumerate(units):
-        x = unit.on_windows(x, None if inside is None else shrink(inside, depth))
+        x = unit.on_windows(x, shrink_inside(inside, depth))
     return x
 
 
 def shrink(windows: Tensor, cells: int) -> Tensor:
     """Take ``cells`` off every side of ``[N, C, S, S]``."""
     return windows if cells == 0 else windows[..., cells:-cells, cells:-cells]
+
+
+def shrink_inside(inside: Tensor | None, cells: int) -> Tensor | None:
+    """The same of what says which cells lie in the image; None where all do."""
+    return None if inside is None else shrink(inside, cells)
