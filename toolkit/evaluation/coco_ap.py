@@ -12,6 +12,7 @@ import numpy as np
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from toolkit.evaluation.ap_interval import MatchedDetections, ap_intervals
 from toolkit.evaluation.lvis_ap import MAX_DETECTIONS as LVIS_MAX_DETECTIONS
 from toolkit.evaluation.lvis_ap import evaluate_lvis, is_lvis
 from toolkit.masks import rle_area, rle_box
@@ -41,10 +42,14 @@ class Detection:
 
 @dataclass(frozen=True)
 class Query:
-    """Detections and the truths they may match: those of one photo, or of one click on it."""
+    """Detections and the truths they may match: those of one photo, or of one click on it.
+
+    `photo` is the number of the photo, from 0: queries of one photo succeed and fail together.
+    """
 
     truths: Sequence[Truth]
     detections: Sequence[Detection]
+    photo: int = 0
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,8 @@ class PrecisionRecall:
 
     Attributes:
         figures: ap, ap50, ap75 and ar, each also with _small, _medium and _large; IoU 0.50 to 0.95 in steps
-            of 0.05 for ap and ar; fractions of 1, None where there is no such truth.
+            of 0.05 for ap and ar; fractions of 1, None where there is no such truth. Where they were asked
+            for, the 95 % intervals of ap and ar as well: ap_ci_low, ap_ci_high, ar_ci_low, ar_ci_high.
         curves: float [10, 101], precision per IoU threshold and recall 0, 0.01 … 1; None without truths.
     """
 
@@ -73,7 +79,10 @@ def detections_that_count(split: Split, asked: int | None) -> tuple[int, bool]:
 
 
 def measure_precision_recall(
-    queries: Iterable[Query], max_detections: int = MAX_DETECTIONS, lvis: bool = False
+    queries: Iterable[Query],
+    max_detections: int = MAX_DETECTIONS,
+    lvis: bool = False,
+    bootstrap: int | None = None,
 ) -> PrecisionRecall:
     """Run COCOeval or LVISEval over masks of one class, every query an image of its own.
 
@@ -81,8 +90,12 @@ def measure_precision_recall(
         queries: what was found and what should have been.
         max_detections: of a query that count, the best scores first.
         lvis: run LVISEval.
+        bootstrap: seed of a bootstrap over photos, for the intervals of ap and ar; None for none. With
+            LVISEval they are None.
     """
-    truth, found = _as_coco(queries)
+    queries = list(queries)
+    truth, found = as_coco(queries)
+    intervals = None
     if lvis and found.anns:
         tables = (truth.dataset["images"], truth.dataset["annotations"], found.dataset["annotations"])
         precisions, recalls, thresholds = evaluate_lvis(*tables, max_detections)
@@ -96,6 +109,11 @@ def measure_precision_recall(
         precision = evaluation.eval["precision"][:, :, 0, :, 0]  # [T, 101, range]; -1 where there is no truth
         recall = evaluation.eval["recall"][:, 0, :, 0]  # [T, range]
         thresholds = evaluation.params.iouThrs
+        if bootstrap is not None:
+            # of all areas, which come first
+            images = evaluation.evalImgs[: len(queries)]
+            matched = MatchedDetections(images, [query.photo for query in queries])
+            intervals = ap_intervals(matched, evaluation.params.recThrs, seed=bootstrap)
     figures: dict[str, float | None] = {}
     for index, name in enumerate(_RANGES):
         suffix = "" if name == "all" else f"_{name}"
@@ -103,11 +121,14 @@ def measure_precision_recall(
         figures[f"ap50{suffix}"] = _mean(precision[np.isclose(thresholds, 0.5), :, index])
         figures[f"ap75{suffix}"] = _mean(precision[np.isclose(thresholds, 0.75), :, index])
         figures[f"ar{suffix}"] = _mean(recall[:, index])
+    if bootstrap is not None:
+        for name, (low, high) in zip(("ap", "ar"), intervals or ((None, None),) * 2, strict=True):
+            figures |= {f"{name}_ci_low": low, f"{name}_ci_high": high}
     curves = precision[:, :, 0]
     return PrecisionRecall(figures, None if (curves < 0).all() else curves)
 
 
-def _as_coco(queries: Iterable[Query]) -> tuple[COCO, COCO]:
+def as_coco(queries: Iterable[Query]) -> tuple[COCO, COCO]:
     """Put queries into the tables that COCOeval reads."""
     images: list[dict] = []
     truths: list[dict] = []

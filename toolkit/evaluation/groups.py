@@ -158,19 +158,22 @@ def score_groups(
     Returns:
         (result, what COCOeval found). The result has n (groups), ap, ap_small … ar, ar_small …, precision
         and recall: fractions of all returned masks that are siblings, and of all siblings that came back, at
-        IoU 0.5 over all groups together. Besides, their 95 % intervals (…_ci_low, …_ci_high; bootstrap over
-        photos), exact (fraction of groups that came back whole and alone), and n, ap, ar, precision, recall
-        of groups of two and more (…_multi). Fractions of 1; None with nothing to average.
+        IoU 0.5 over all groups together. Besides, the 95 % intervals of ap, ar, precision and recall
+        (…_ci_low, …_ci_high; bootstrap over photos; of ap and ar None by LVIS's rules), exact (fraction of
+        groups that came back whole and alone), n, ap, ar, precision, recall of groups of two and more
+        (…_multi), and n, precision and recall of each source (…_source_NAME) with their intervals.
+        Fractions of 1; None with nothing to average.
     """
-    precision_recall = measure_precision_recall(_queries(results, least=1), max_detections, lvis)
+    precision_recall = measure_precision_recall(_queries(results, least=1), max_detections, lvis, seed)
     figures = precision_recall.figures
     multi = measure_precision_recall(_queries(results, least=2), max_detections, lvis).figures
+    sure = ("ap_ci_low", "ap_ci_high", "ar_ci_low", "ar_ci_high")
     scores = score_each(results)
     several = [score for score in scores if score.siblings > 1]
     names = ("ap", "ap_small", "ap_medium", "ap_large", "ar", "ar_small", "ar_medium", "ar_large")
     result: dict[str, Any] = {
         "n": len(scores),
-        **{name: figures[name] for name in names},
+        **{name: figures[name] for name in (*names, *sure)},
         **_precision_and_recall(scores),
         "ap50": figures["ap50"],
         "ap75": figures["ap75"],
@@ -186,7 +189,18 @@ def score_groups(
         "ar_multi": multi["ar"],
         **{f"{name}_multi": value for name, value in _precision_and_recall(several).items()},
     }
+    sources = [truth.record.source or "unknown" for truth, _ in results]
+    for source in sorted({sources[score.photo] for score in scores}):
+        own = [score for score in scores if sources[score.photo] == source]
+        part = {"n": len(own), **_precision_and_recall(own), **_intervals(own, len(results), seed)}
+        result |= {_of_source(name, source): value for name, value in part.items()}
     return result, precision_recall
+
+
+def _of_source(name: str, source: str) -> str:
+    """The key of a figure of one source: precision_ci_low of cats is precision_source_cats_ci_low."""
+    ending = next((end for end in ("_ci_low", "_ci_high") if name.endswith(end)), "")
+    return f"{name.removesuffix(ending)}_source_{source}{ending}"
 
 
 def score_each(results: Results) -> list[GroupScore]:
@@ -219,12 +233,13 @@ def _answers(
 
 
 def _queries(results: Results, least: int) -> Iterator[Query]:
-    for truth, record in results:
+    for photo, (truth, record) in enumerate(results):
         for siblings, found in _answers(truth, record):
             if sum(not sibling.crowd for sibling in siblings) >= least:
                 yield Query(
                     [Truth(sibling.rle, sibling.area, sibling.crowd) for sibling in siblings],
                     [Detection(entry["rle"], entry["score"]) for entry in found],
+                    photo,
                 )
 
 

@@ -130,8 +130,9 @@ def score_one_click(
     Returns:
         (result, what COCOeval found). The result has n, miou, miou_small … ap, ap_small … ar; besides, n by
         size, success_50 and success_85 (fraction of objects with at least that IoU), miou_source_NAME and
-        n_source_NAME; and the 95 % interval of each miou… as miou…_ci_low and miou…_ci_high (bootstrap over
-        photos). Fractions of 1; None with nothing to average.
+        n_source_NAME; and the 95 % intervals of each miou…, of ap and of ar as …_ci_low and …_ci_high
+        (bootstrap over photos; of ap and ar None by LVIS's rules). Fractions of 1; None with nothing to
+        average.
     """
     ious, areas, sources, photos = [], [], [], []
     for number, (truth, record) in enumerate(results):
@@ -148,13 +149,15 @@ def score_one_click(
         found = _mean_interval([ious[i] for i in chosen], [photos[i] for i in chosen], seed)
         return {f"{name}_ci_low": found[0], f"{name}_ci_high": found[1]}
 
-    precision_recall = measure_precision_recall((_query(*result) for result in results), max_detections, lvis)
+    queries = (_query(truth, record, photo) for photo, (truth, record) in enumerate(results))
+    precision_recall = measure_precision_recall(queries, max_detections, lvis, seed)
     figures = precision_recall.figures
     result: dict[str, Any] = {
         "n": len(ious),
         "miou": by_size["all"],
         **{f"miou_{size}": by_size[size] for size in SIZES},
         **{key: figures[key] for key in ("ap", "ap_small", "ap_medium", "ap_large", "ar", "ap50", "ap75")},
+        **{key: figures[key] for key in ("ap_ci_low", "ap_ci_high", "ar_ci_low", "ar_ci_high")},
         "max_detections": max_detections,
         "ap_rules": "lvis" if lvis else "coco",
         "images": len(results),
@@ -184,8 +187,9 @@ def _mean_interval(
     return bootstrap_ratio(list(sums.values()), list(counts.values()), seed=seed) or (None, None)
 
 
-def _query(truth: PhotoTruth, record: dict[str, Any]) -> Query:
+def _query(truth: PhotoTruth, record: dict[str, Any], photo: int) -> Query:
     return Query(
         [Truth(found.rle, found.area, found.crowd) for found in truth.objects],
         [Detection(entry["rle"], entry["score"]) for entry in record["objects"] if entry["rle"] is not None],
+        photo,
     )

@@ -27,13 +27,15 @@ def one_click_tables(result: Mapping[str, Any]) -> str:
         "AP": "ap", "AP_S": "ap_small", "AP_M": "ap_medium", "AP_L": "ap_large", "AR": "ar",
     }  # fmt: skip
     text = _main_row(result, columns, "objects")
-    text += "\n\n95 % intervals by bootstrap over photos. "
-    text += f"AP and AR{_rules(result)}: at most {result['max_detections']} masks per photo."
+    text += f"\n\n95 % intervals by bootstrap over photos: AP {_interval(result, 'ap')}, AR "
+    text += (
+        f"{_interval(result, 'ar')}. AP and AR{_rules(result)}: at most {result['max_detections']} masks per "
+    )
+    text += "photo."
     header = ["objects", "n", "mIoU", "95 % interval"]
     parts = [("all", "n", "miou")]
     parts += [(size, f"n_{size}", f"miou_{size}") for size in ("small", "medium", "large")]
-    sources = [key.removeprefix("n_source_") for key in result if key.startswith("n_source_")]
-    parts += [(name, f"n_source_{name}", f"miou_source_{name}") for name in sources]
+    parts += [(name, f"n_source_{name}", f"miou_source_{name}") for name in _sources(result)]
     rows = [
         [name, str(result[count]), percent(result[key]), _interval(result, key)] for name, count, key in parts
     ]
@@ -41,20 +43,27 @@ def one_click_tables(result: Mapping[str, Any]) -> str:
 
 
 def group_tables(result: Mapping[str, Any]) -> str:
-    """Return the tables of `eval groups`: all groups, and those of two and more."""
+    """Return the tables of `eval groups`: all groups, those of two and more, and those of each source."""
     columns = {
         "AP": "ap", "AP_S": "ap_small", "AP_M": "ap_medium", "AP_L": "ap_large",
         "AR": "ar", "AR_S": "ar_small", "AR_M": "ar_medium", "AR_L": "ar_large",
         "precision": "precision", "recall": "recall", "exact": "exact",
     }  # fmt: skip
     text = _main_row(result, columns, "groups")
-    text += f"\n\n95 % intervals (bootstrap over photos): precision {_interval(result, 'precision')}, "
-    text += f"recall {_interval(result, 'recall')}; both at IoU 50."
+    text += f"\n\n95 % intervals (bootstrap over photos): AP {_interval(result, 'ap')}, AR "
+    text += f"{_interval(result, 'ar')}, precision {_interval(result, 'precision')}, "
+    text += f"recall {_interval(result, 'recall')}; the last two at IoU 50."
     text += f" AP and AR{_rules(result)}: at most {result['max_detections']} masks per click."
     names = ("ap", "ar", "precision", "recall")
     row = [str(result["n_multi"]), *(percent(result[f"{name}_multi"]) for name in names)]
     multi = markdown_table(["groups of two and more", "AP", "AR", "precision", "recall"], [row])
-    return f"{text}\n\n{multi}\n"
+    header = ["photos of", "groups", "precision", "95 % interval", "recall", "95 % interval"]
+    rows = []
+    for source in _sources(result):
+        keys = [f"{name}_source_{source}" for name in ("precision", "recall")]
+        cells = [cell for key in keys for cell in (percent(result[key]), _interval(result, key))]
+        rows.append([source, str(result[f"n_source_{source}"]), *cells])
+    return f"{text}\n\n{multi}\n\n{markdown_table(header, rows)}\n"
 
 
 def detection_tables(result: Mapping[str, Any]) -> str:
@@ -125,6 +134,10 @@ def _with_spread(result: Mapping[str, Any], key: str, factor: float, digits: int
 def _main_row(result: Mapping[str, Any], columns: Mapping[str, str], what: str) -> str:
     row = [str(result["system"]), str(result["n"]), *(percent(result[key]) for key in columns.values())]
     return markdown_table(["system", what, *columns], [row])
+
+
+def _sources(result: Mapping[str, Any]) -> list[str]:
+    return [key.removeprefix("n_source_") for key in result if key.startswith("n_source_")]
 
 
 def _rules(result: Mapping[str, Any]) -> str:

@@ -53,6 +53,22 @@ def test_a_bad_system_by_hand(split, tmp_path: Path) -> None:
     assert (result["exact"], result["precision_multi"], result["recall_multi"]) == (0, 0.75, 0.75)
 
 
+def test_by_source_with_intervals(tmp_path: Path) -> None:
+    photo = [object_of(mask, group_id=1) for mask in FOUR]
+    split = write_objects(tmp_path / "split", [photo] * 3, sources=["street", "street", "beach"])
+    result = run_groups(split, KnowingSystem(split, three_of_four, more=[(ELSEWHERE, 0.5)]), tmp_path / "out")
+    # three of four siblings and a wrong mask in every photo: no spread, whatever is drawn
+    assert (result["n_source_street"], result["n_source_beach"]) == (2, 1)
+    assert result["precision_source_street"] == result["recall_source_beach"] == 0.75
+    assert (result["recall_source_street_ci_low"], result["recall_source_street_ci_high"]) == (0.75, 0.75)
+    assert result["precision_source_beach_ci_low"] is None
+    assert result["ap_ci_low"] == result["ap_ci_high"] == pytest.approx(result["ap"])
+    assert result["ar_ci_low"] == result["ar_ci_high"] == pytest.approx(0.75)
+    table = (tmp_path / "out" / "table.md").read_text()
+    assert "| street | 2 | 75.0 | 75.0 to 75.0 | 75.0 | 75.0 to 75.0 |" in table
+    assert "| beach | 1 | 75.0 | – | 75.0 | – |" in table
+
+
 def test_the_files(split, tmp_path: Path) -> None:
     out = tmp_path / "out"
     result = run_groups(split, KnowingSystem(split, three_of_four), out)

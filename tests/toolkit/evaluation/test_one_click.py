@@ -65,6 +65,9 @@ def test_intervals_by_size_and_source(tmp_path: Path) -> None:
         "miou_medium": (None, None),
         "miou_large": (0, 0),
         "miou_source_unknown": (0.5, 0.5),
+        # half of the objects, without a wrong mask: precision 1 up to recall 0.5
+        "ap": (pytest.approx(51 / 101), pytest.approx(51 / 101)),
+        "ar": (0.5, 0.5),
     }
     table = (tmp_path / "out" / "table.md").read_text()
     assert "| small | 3 | 100.0 | 100.0 to 100.0 |" in table
