@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from synth.photos import open_regions, regions_file
 from synth.regions.labels import REGION_NAMES, UNKNOWN
 from toolkit.errors import InputError
-from toolkit.evaluation.tables import markdown_table, percent
+from toolkit.evaluation.tables import markdown_table, percent, percent_interval
 from toolkit.report import Report
 from toolkit.split import ImageRecord, Split
 
@@ -56,10 +57,23 @@ def scores(counts: np.ndarray) -> dict[str, float | None]:
     }
 
 
-def evaluate_regions(
+@dataclass(frozen=True)
+class CountedPhotos:
+    """What `confusion` counted in each photo of a split.
+
+    Attributes:
+        counts: int64 [photos, 7, 8].
+        sources: where each photo comes from.
+    """
+
+    counts: np.ndarray
+    sources: list[str]
+
+
+def count_regions(
     extract: Callable[[Sequence[np.ndarray]], list[np.ndarray]], split: Split, report: Report, batch: int = 8
-) -> dict[str, Any]:
-    """Evaluate an extractor on photos whose regions are known.
+) -> CountedPhotos:
+    """Hold an extractor's regions against those of photos whose regions are known.
 
     Args:
         extract: finds the regions of photos uint8 [H, W, 3]: index maps uint8 [H, W].
@@ -67,13 +81,11 @@ def evaluate_regions(
         report: where.
         batch: photos at a time.
 
-    Returns:
-        ``n`` and the `scores` of all photos together.
-
     Raises:
         InputError: no photo has a true map.
     """
-    counts, seen = np.zeros((CLASSES, CLASSES + 1), np.int64), 0
+    counts: list[np.ndarray] = []
+    sources: list[str] = []
     images: list[np.ndarray] = []
     truths: list[np.ndarray] = []
     for record in (*split, None):
@@ -81,17 +93,70 @@ def evaluate_regions(
             try:
                 truths.append(_truth(split, record))
                 images.append(split.open_image(record))
+                sources.append(record.source or "unknown")
             except InputError as error:
                 del truths[len(images) :]
                 report.add_skipped(record.file_name, str(error))
         if len(images) >= batch or (record is None and images):
-            for truth, found in zip(truths, extract(images), strict=True):
-                counts += confusion(truth, found)
-            seen += len(images)
+            counts += [confusion(*pair) for pair in zip(truths, extract(images), strict=True)]
             images, truths = [], []
-    if seen == 0:
+    if not counts:
         raise InputError(f"{split.root}: no photo has a map of its regions to compare with")
-    return {"n": seen, **scores(counts)}
+    return CountedPhotos(np.stack(counts), sources)
+
+
+def evaluate_regions(counted: CountedPhotos, seed: int = 0) -> dict[str, Any]:
+    """Score what was counted.
+
+    Args:
+        counted: of all photos.
+        seed: of the bootstrap.
+
+    Returns:
+        ``n`` and the `scores` of all photos together, their 95 % intervals (…_ci_low, …_ci_high), and n, miou
+        and accuracy of each source (…_source_NAME).
+    """
+    result: dict[str, Any] = {"n": len(counted.counts), **scores(counted.counts.sum(axis=0))}
+    for name, (low, high) in intervals(counted.counts, seed=seed).items():
+        result |= {f"{name}_ci_low": low, f"{name}_ci_high": high}
+    for source in sorted(set(counted.sources)):
+        own = counted.counts[[place == source for place in counted.sources]]
+        part = scores(own.sum(axis=0))
+        result[f"n_source_{source}"] = len(own)
+        result |= {f"{name}_source_{source}": part[name] for name in ("miou", "accuracy")}
+    return result
+
+
+def intervals(
+    counts: np.ndarray, *, level: float = 0.95, resamples: int = 2000, seed: int = 0
+) -> dict[str, tuple[float | None, float | None]]:
+    """Percentile bootstrap intervals of all that `scores` gives; photos are what is drawn.
+
+    Args:
+        counts: int64 [photos, 7, 8], as `confusion` gives them for each photo.
+        level: of the intervals.
+        resamples: how many draws.
+        seed: of the draws.
+
+    Returns:
+        (low, high) for each figure; None where fewer than two photos say anything about it. Draws in which a
+        class does not occur have no figure for it, and their mean is that of the others.
+    """
+    rng = np.random.default_rng(seed)
+    photos = len(counts)
+    times = rng.multinomial(photos, np.full(photos, 1 / photos), size=resamples)  # [R, photos]
+    draws = [scores((one @ counts.reshape(photos, -1)).reshape(counts.shape[1:])) for one in times]
+    holding = np.count_nonzero(counts.sum(axis=2), axis=0)  # [7], photos that show each class
+    shown = {f"iou_{REGION_NAMES[region]}": holding[region] for region in range(CLASSES)}
+    found: dict[str, tuple[float | None, float | None]] = {}
+    for name in draws[0]:
+        values = [value for value in (draw[name] for draw in draws) if value is not None]
+        if shown.get(name, photos) < 2 or not values:
+            found[name] = (None, None)
+        else:
+            low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+            found[name] = (float(low), float(high))
+    return found
 
 
 def _truth(split: Split, record: ImageRecord) -> np.ndarray:
@@ -102,11 +167,22 @@ def _truth(split: Split, record: ImageRecord) -> np.ndarray:
 
 
 def region_table(result: dict[str, Any]) -> str:
-    """The result as a Markdown table: mean, accuracy, and one column per class."""
+    """The result as Markdown tables: mean, accuracy and classes with their intervals, and by source."""
     names = [name for name in REGION_NAMES.values() if name != REGION_NAMES[UNKNOWN]]
+    keys = ["miou", "accuracy", *(f"iou_{name}" for name in names)]
     header = ["photos", "mIoU", "pixel accuracy", *names]
-    values = [result["miou"], result["accuracy"], *(result[f"iou_{name}"] for name in names)]
-    return markdown_table(header, [[str(result["n"]), *map(percent, values)]]) + "\n"
+    rows = [
+        [str(result["n"]), *(percent(result[key]) for key in keys)],
+        ["95 % interval", *(percent_interval(result, key) for key in keys)],
+    ]
+    sources = [key.removeprefix("n_source_") for key in result if key.startswith("n_source_")]
+    by_source = [
+        [name, *(percent(result[f"{key}_source_{name}"]) for key in ("miou", "accuracy"))] for name in sources
+    ]
+    for row, name in zip(by_source, sources, strict=True):
+        row.insert(1, str(result[f"n_source_{name}"]))
+    second = markdown_table(["photos of", "n", "mIoU", "pixel accuracy"], by_source)
+    return f"{markdown_table(header, rows)}\n\n{second}\n"
 
 
 def plot_regions(result: dict[str, Any]) -> Any:

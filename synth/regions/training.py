@@ -173,14 +173,14 @@ class RegionsTask:
         """Mean intersection over union on the validation photos."""
         if self.val is None:
             return {}
-        from synth.regions.evaluation import evaluate_regions
+        from synth.regions.evaluation import count_regions, scores
         from synth.regions.extractor import RegionExtractor
         from toolkit.report import Report
 
         device = str(next(model.parameters()).device)
         extractor = RegionExtractor(model, make_processor(self.config), "training", device)
-        result = evaluate_regions(extractor.extract, self.val, Report())
-        found = {name: value for name, value in result.items() if value is not None and name != "n"}
+        result = scores(count_regions(extractor.extract, self.val, Report()).counts.sum(axis=0))
+        found = {name: value for name, value in result.items() if value is not None}
         return {"score": found.get("miou", 0.0), **found}
 
     def save(self, model: nn.Module, folder: Path) -> None:

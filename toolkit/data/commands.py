@@ -76,6 +76,40 @@ def validate(
 
 
 @app.command()
+def overlap(
+    source: Source,
+    other: Annotated[
+        Path, typer.Argument(help="Another split, or any folder of photos: what was trained on.")
+    ],
+    images: Images = None,
+    least: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Least correlation of two thumbnails.")
+    ] = 0.95,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of report.json; runs/overlap-NAME by default.")
+    ] = None,
+) -> None:
+    """Name the photos of a split that another data set nearly holds."""
+    from toolkit.data.overlap import near_copies, overlap_rows
+    from toolkit.report import Report
+
+    split = _read(source, images)
+    report = Report(command="data overlap", split=str(source), other=str(other), least=least)
+    faults: list[tuple[Path, str]] = []
+    rows = overlap_rows(split, near_copies(split, other, least, faults))
+    for path, reason in faults:
+        report.add_skipped(str(path), reason)
+    for row in rows[:SHOWN]:
+        typer.echo(f"{row['photo']}: {row['similarity']:.3f} {row['other']}")
+    if len(rows) > SHOWN:
+        typer.echo(f"… and {len(rows) - SHOWN} more")
+    report.facts |= {"photos": len(split), "near_copies": rows}
+    path = (out or Path("runs") / f"overlap-{_name(source)}") / REPORT
+    report.write(path)
+    typer.echo(f"{len(rows)} of {len(split)} photos are nearly the same as one of {other}; all are in {path}")
+
+
+@app.command()
 def stats(
     source: Source,
     images: Images = None,

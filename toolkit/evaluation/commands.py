@@ -18,8 +18,10 @@ from toolkit.evaluation.options import (
     Out,
     Seed,
     SplitPath,
+    UnseenBy,
     Verify,
     load_system,
+    read_measured,
     say,
     switched,
 )
@@ -39,6 +41,7 @@ def one_click(
     out: Out,
     system: Name = None,
     images: Images = None,
+    unseen_by: UnseenBy = None,
     limit: Limit = None,
     seed: Seed = 0,
     jitter: Jitter = 0.0,
@@ -46,9 +49,8 @@ def one_click(
 ) -> None:
     """One click per object: IoU by size, AP and AR."""
     from toolkit.evaluation.one_click import run_one_click
-    from toolkit.split import read_split
 
-    data = read_split(split, images)
+    data = read_measured(split, images, unseen_by, out)
     result = run_one_click(
         data,
         load_system(ctx, system),
@@ -68,6 +70,7 @@ def groups(
     out: Out,
     system: Name = None,
     images: Images = None,
+    unseen_by: UnseenBy = None,
     limit: Limit = None,
     seed: Seed = 0,
     jitter: Jitter = 0.0,
@@ -77,9 +80,8 @@ def groups(
 ) -> None:
     """One click per group: all masks that come back against all siblings."""
     from toolkit.evaluation.groups import run_groups
-    from toolkit.split import read_split
 
-    data = read_split(split, images)
+    data = read_measured(split, images, unseen_by, out)
     result = run_groups(
         data,
         switched(load_system(ctx, system), ids, pvm),
@@ -99,6 +101,7 @@ def clicks(
     out: Out,
     system: Name = None,
     images: Images = None,
+    unseen_by: UnseenBy = None,
     limit: Limit = None,
     seed: Seed = 0,
     most: Annotated[int, typer.Option("--clicks", min=1, help="Clicks per object.")] = 20,
@@ -115,10 +118,9 @@ def clicks(
     """Click after click per object: NoC, NoF, mean IoU per number of clicks."""
     from toolkit.evaluation.clicking import Aim
     from toolkit.evaluation.clicks import ClickProtocol, run_clicks
-    from toolkit.split import read_split
 
     clicking = ClickProtocol(most, positive_only, Aim(jitter, human), repeats)
-    data = read_split(split, images)
+    data = read_measured(split, images, unseen_by, out)
     result = run_clicks(
         data, load_system(ctx, system), out, clicking, limit=limit, seed=seed, ritm_nof=ritm_nof
     )

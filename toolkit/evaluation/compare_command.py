@@ -9,7 +9,17 @@ from typing import Annotated
 import typer
 
 from toolkit.errors import InputError
-from toolkit.evaluation.options import Images, Jitter, Limit, Out, Seed, SplitPath, load_system
+from toolkit.evaluation.options import (
+    Images,
+    Jitter,
+    Limit,
+    Out,
+    Seed,
+    SplitPath,
+    UnseenBy,
+    load_system,
+    read_measured,
+)
 
 
 def labelled(systems: str) -> dict[str, str]:
@@ -52,6 +62,7 @@ def compare(
         ),
     ],
     images: Images = None,
+    unseen_by: UnseenBy = None,
     limit: Limit = None,
     seed: Seed = 0,
     jitter: Jitter = 0.0,
@@ -65,10 +76,9 @@ def compare(
 ) -> None:
     """Several systems side by side: one click, click after click, siblings, time, size."""
     from toolkit.evaluation.compare import CompareSettings, run_compare
-    from toolkit.split import read_split
 
     names: dict[str, str] = labelled(systems)
-    data = read_split(split, images)
+    data = read_measured(split, images, unseen_by, out)
     settings = CompareSettings(limit, seed, jitter, most, positive_only, ritm_nof)
     loaded = {label: load_system(ctx, name) for label, name in names.items()}
     result = run_compare(data, loaded, Path(out), settings)

@@ -17,7 +17,9 @@ from toolkit.evaluation.options import (
     Out,
     Seed,
     SplitPath,
+    UnseenBy,
     load_system,
+    read_measured,
     say,
 )
 
@@ -32,6 +34,7 @@ def detection(
         typer.Option(help="Weights trained without click embedding; else clicks are withheld from --system."),
     ] = None,
     images: Images = None,
+    unseen_by: UnseenBy = None,
     limit: Limit = None,
     seed: Seed = 0,
     jitter: Jitter = 0.0,
@@ -39,9 +42,8 @@ def detection(
 ) -> None:
     """One click per object, with and without click embedding: AP, AR, precision over recall."""
     from toolkit.evaluation.detection import run_detection
-    from toolkit.split import read_split
 
-    data = read_split(split, images)
+    data = read_measured(split, images, unseen_by, out)
     other = None if baseline is None else load_system(ctx, baseline)
     result = run_detection(
         data,
@@ -62,6 +64,7 @@ def proposals(
     out: Out,
     system: Name = None,
     images: Images = None,
+    unseen_by: UnseenBy = None,
     limit: Limit = None,
     seed: Seed = 0,
     jitter: Jitter = 0.0,
@@ -74,9 +77,8 @@ def proposals(
     """Clicks proposed for one exemplar per group: area under precision over recall."""
     from toolkit.evaluation.clicking import Aim
     from toolkit.evaluation.proposals import run_proposals
-    from toolkit.split import read_split
 
-    aim, data = Aim(jitter, human), read_split(split, images)
+    aim, data = Aim(jitter, human), read_measured(split, images, unseen_by, out)
     loaded = load_system(ctx, system)
     result = run_proposals(
         data, loaded, out, aim=aim, limit=limit, seed=seed, most=most, confidence=confidence
@@ -90,6 +92,7 @@ def verification(
     out: Out,
     system: Name = None,
     images: Images = None,
+    unseen_by: UnseenBy = None,
     limit: Limit = None,
     seed: Seed = 0,
     jitter: Jitter = 0.0,
@@ -102,9 +105,8 @@ def verification(
     """Pairs of objects: ROC, and precision over recall, of telling siblings from others."""
     from toolkit.evaluation.clicking import Aim
     from toolkit.evaluation.verification import run_verification
-    from toolkit.split import read_split
 
-    aim, data = Aim(jitter, human), read_split(split, images)
+    aim, data = Aim(jitter, human), read_measured(split, images, unseen_by, out)
     loaded = load_system(ctx, system)
     result = run_verification(
         data, loaded, out, aim=aim, limit=limit, seed=seed, most=most, similarity=similarity
@@ -128,6 +130,7 @@ def ablation(
         typer.Option(help="All but table3: folder of a network trained another way; once per row."),
     ] = None,
     images: Images = None,
+    unseen_by: UnseenBy = None,
     limit: Limit = None,
     seed: Seed = 0,
     jitter: Jitter = 0.0,
@@ -135,9 +138,8 @@ def ablation(
 ) -> None:
     """All rows of one of SimpSON's ablation tables."""
     from toolkit.evaluation.ablation import Settings, run_ablation
-    from toolkit.split import read_split
 
     settings = Settings(limit, seed, jitter, max_detections)
     loaded = load_system(ctx, system)
-    run_ablation(table, read_split(data, images), loaded, out, variant or (), settings)
+    run_ablation(table, read_measured(data, images, unseen_by, out), loaded, out, variant or (), settings)
     typer.echo((out / "table.md").read_text(encoding="utf-8"))

@@ -11,6 +11,7 @@ import typer
 from toolkit.errors import InputError, UnsupportedSystem
 
 if TYPE_CHECKING:
+    from toolkit.split import Split
     from toolkit.systems import System
 
 SplitPath = Annotated[
@@ -21,6 +22,13 @@ Name = Annotated[
     str | None, typer.Option("--system", help="A system's name, or a folder of weights; bundled by default.")
 ]
 Images = Annotated[Path | None, typer.Option("--images", help="Folder of the images, if not where usual.")]
+UnseenBy = Annotated[
+    Path | None,
+    typer.Option(
+        "--unseen-by",
+        help="Leave out photos that this split or folder of photos nearly holds: what was trained on.",
+    ),
+]
 Limit = Annotated[int | None, typer.Option(min=1, help="Measure this many photos only, drawn with --seed.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of every random choice.")]
 Jitter = Annotated[
@@ -50,6 +58,35 @@ def load_system(ctx: typer.Context, name: str | None) -> System:
     if loader is None:
         raise InputError("--system: no systems are installed here; run the `declutter` command")
     return loader(name)
+
+
+def read_measured(split: Path, images: Path | None, unseen_by: Path | None, out: Path) -> Split:
+    """Open what is to be measured, without the photos that a folder nearly holds.
+
+    Args:
+        split: a split's folder or file.
+        images: folder of its images, if not where usual.
+        unseen_by: photos that the systems may have learned from; None leaves nothing out.
+        out: takes left_out.json, which names what was left out.
+    """
+    from toolkit.split import read_split
+
+    return leave_out(read_split(split, images), unseen_by, out)
+
+
+def leave_out(split: Split, unseen_by: Path | None, out: Path) -> Split:
+    """Leave out the photos of an open split that a folder nearly holds; see `read_measured`."""
+    if unseen_by is None:
+        return split
+    from toolkit.data.overlap import overlap_rows, without_near_copies
+    from toolkit.files import write_json_atomic
+
+    kept, copies = without_near_copies(split, unseen_by)
+    rows = overlap_rows(split, copies)
+    write_json_atomic(out / "left_out.json", {"unseen_by": str(unseen_by), "near_copies": rows})
+    held = f"{len(rows)} of {len(split)} photos left out, which {unseen_by} nearly holds"
+    typer.echo(f"{held}; see {out / 'left_out.json'}", err=True)
+    return kept
 
 
 def switched(system: System, iterate: bool, verify: bool) -> System:

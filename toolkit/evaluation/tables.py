@@ -27,17 +27,16 @@ def one_click_tables(result: Mapping[str, Any]) -> str:
         "AP": "ap", "AP_S": "ap_small", "AP_M": "ap_medium", "AP_L": "ap_large", "AR": "ar",
     }  # fmt: skip
     text = _main_row(result, columns, "objects")
-    text += f"\n\n95 % intervals by bootstrap over photos: AP {_interval(result, 'ap')}, AR "
-    text += (
-        f"{_interval(result, 'ar')}. AP and AR{_rules(result)}: at most {result['max_detections']} masks per "
-    )
-    text += "photo."
+    text += f"\n\n95 % intervals (bootstrap over photos): AP {percent_interval(result, 'ap')}, "
+    text += f"AR {percent_interval(result, 'ar')}. "
+    text += f"AP and AR{_rules(result)}: at most {result['max_detections']} masks per photo."
     header = ["objects", "n", "mIoU", "95 % interval"]
     parts = [("all", "n", "miou")]
     parts += [(size, f"n_{size}", f"miou_{size}") for size in ("small", "medium", "large")]
     parts += [(name, f"n_source_{name}", f"miou_source_{name}") for name in _sources(result)]
     rows = [
-        [name, str(result[count]), percent(result[key]), _interval(result, key)] for name, count, key in parts
+        [name, str(result[count]), percent(result[key]), percent_interval(result, key)]
+        for name, count, key in parts
     ]
     return f"{text}\n\n{markdown_table(header, rows)}\n"
 
@@ -50,9 +49,9 @@ def group_tables(result: Mapping[str, Any]) -> str:
         "precision": "precision", "recall": "recall", "exact": "exact",
     }  # fmt: skip
     text = _main_row(result, columns, "groups")
-    text += f"\n\n95 % intervals (bootstrap over photos): AP {_interval(result, 'ap')}, AR "
-    text += f"{_interval(result, 'ar')}, precision {_interval(result, 'precision')}, "
-    text += f"recall {_interval(result, 'recall')}; the last two at IoU 50."
+    text += f"\n\n95 % intervals (bootstrap over photos): AP {percent_interval(result, 'ap')}, AR "
+    text += f"{percent_interval(result, 'ar')}, precision {percent_interval(result, 'precision')}, "
+    text += f"recall {percent_interval(result, 'recall')}; the last two at IoU 50."
     text += f" AP and AR{_rules(result)}: at most {result['max_detections']} masks per click."
     names = ("ap", "ar", "precision", "recall")
     row = [str(result["n_multi"]), *(percent(result[f"{name}_multi"]) for name in names)]
@@ -61,7 +60,7 @@ def group_tables(result: Mapping[str, Any]) -> str:
     rows = []
     for source in _sources(result):
         keys = [f"{name}_source_{source}" for name in ("precision", "recall")]
-        cells = [cell for key in keys for cell in (percent(result[key]), _interval(result, key))]
+        cells = [cell for key in keys for cell in (percent(result[key]), percent_interval(result, key))]
         rows.append([source, str(result[f"n_source_{source}"]), *cells])
     return f"{text}\n\n{multi}\n\n{markdown_table(header, rows)}\n"
 
@@ -86,7 +85,8 @@ def proposal_tables(result: Mapping[str, Any]) -> str:
     columns = {"AUC-PR": "auc_pr", "precision": "precision", "recall": "recall", "F1": "f1"}
     text = _main_row(result, columns, "groups")
     text += f"\n\nPrecision, recall and F1 at confidence {result['confidence']:g}; 95 % intervals (bootstrap "
-    text += f"over photos): precision {_interval(result, 'precision')}, recall {_interval(result, 'recall')}."
+    text += f"over photos): precision {percent_interval(result, 'precision')}, "
+    text += f"recall {percent_interval(result, 'recall')}."
     return f"{text} At most {result['most_clicks']} clicks per exemplar.\n"
 
 
@@ -144,7 +144,8 @@ def _rules(result: Mapping[str, Any]) -> str:
     return " as LVISEval computes them" if result.get("ap_rules") == "lvis" else ""
 
 
-def _interval(result: Mapping[str, Any], name: str) -> str:
+def percent_interval(result: Mapping[str, Any], name: str) -> str:
+    """Return the interval of a figure in percent; a dash where it has none."""
     low, high = result[f"{name}_ci_low"], result[f"{name}_ci_high"]
     return "–" if low is None else f"{percent(low)} to {percent(high)}"
 

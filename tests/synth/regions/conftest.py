@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.helpers.mask2former import write_tiny_mask2former
+
 
 @pytest.fixture(autouse=True, scope="package")
 def one_thread():
@@ -11,3 +13,9 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="package")
+def model(tmp_path_factory):
+    """Folder of a tiny Mask2Former with random weights."""
+    return write_tiny_mask2former(tmp_path_factory.mktemp("model"))

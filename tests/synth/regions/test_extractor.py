@@ -1,4 +1,4 @@
-"""The region extractor on a tiny Mask2Former, the index maps kept beside a split, and their evaluation."""
+"""The region extractor on a tiny Mask2Former, and the index maps kept beside a split."""
 
 import json
 
@@ -7,20 +7,12 @@ import pytest
 
 from synth.photos import cached_regions, open_regions, regions_file
 from synth.regions.cache import extract_batch, extract_missing, missing_regions, run_here
-from synth.regions.evaluation import confusion, evaluate_regions, scores
 from synth.regions.extractor import RegionExtractor, bundled_folder, enlarge
 from synth.regions.labels import GROUND, SKY, UNKNOWN, WALL
-from tests.helpers.mask2former import write_tiny_mask2former
 from tests.helpers.scenes import write_photos
 from toolkit.cli import run
 from toolkit.errors import InputError
-from toolkit.report import Report
 from toolkit.split import read_split
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return write_tiny_mask2former(tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture(scope="module")
@@ -107,46 +99,6 @@ def test_a_batch_of_unreadable_photos(tmp_path):
     assert "not an image" in extract_batch([tmp_path / "a.jpg"], lambda images: [])[0]
 
 
-def test_confusion_by_hand():
-    truth = np.array([[1, 1, 4], [4, 255, 0]], np.uint8)
-    found = np.array([[1, 4, 4], [255, 1, 0]], np.uint8)
-    counts = confusion(truth, found)
-    assert counts.sum() == 5  # the unknown pixel does not count
-    assert (counts[1, 1], counts[1, 4], counts[4, 4], counts[4, 7], counts[0, 0]) == (1, 1, 1, 1, 1)
-    result = scores(counts)
-    assert result["iou_ground"] == pytest.approx(1 / 2)  # 1 hit, 2 true, 1 found
-    assert result["iou_sky"] == pytest.approx(1 / 3)  # 1 hit, 2 true, 2 found
-    assert result["iou_other"] == 1.0
-    assert result["iou_sea"] is None
-    assert result["miou"] == pytest.approx((1 / 2 + 1 / 3 + 1) / 3)
-    assert result["accuracy"] == pytest.approx(3 / 5)
-
-
-def test_evaluation_of_a_perfect_and_a_blind_extractor(tmp_path):
-    split = read_split(write_photos(tmp_path / "photos", count=3))
-    truths = {record.file_name: open_regions(split.regions_path(record), 120, 160) for record in split}
-    by_pixels = {split.open_image(record).tobytes(): truths[record.file_name] for record in split}
-    report = Report()
-    perfect = evaluate_regions(
-        lambda images: [by_pixels[image.tobytes()] for image in images], split, report, 2
-    )
-    assert (perfect["n"], perfect["miou"], perfect["accuracy"]) == (3, 1.0, 1.0)
-    blind = evaluate_regions(
-        lambda images: [np.full((120, 160), GROUND, np.uint8) for _ in images], split, report
-    )
-    share = np.mean([np.mean(truth == GROUND) for truth in truths.values()])
-    assert blind["accuracy"] == pytest.approx(share)
-    assert blind["iou_ground"] == pytest.approx(share)
-    assert blind["iou_wall"] == 0
-    split.regions_path(split.images[0]).unlink()
-    split.image_path(split.images[1]).unlink()
-    assert (
-        evaluate_regions(lambda images: [np.zeros((120, 160), np.uint8)] * len(images), split, report)["n"]
-        == 1
-    )
-    assert [item for item, _ in report.skipped] == ["photo0.png", "photo1.png"]
-
-
 def test_the_command_writes_maps_and_a_report(model, tmp_path, capsys):
     photos = write_photos(tmp_path / "photos", count=3, regions=False)
     (photos / "images" / "photo2.png").write_bytes(b"no image")
@@ -162,16 +114,3 @@ def test_the_command_writes_maps_and_a_report(model, tmp_path, capsys):
     assert cached_regions(photos / "regions", record).read_bytes() == before
     assert run(["synth", "regions", str(photos), "--model", str(tmp_path / "none")]) == 2
     assert "not a Mask2Former" in capsys.readouterr().err
-
-
-def test_the_evaluation_command_writes_a_result(model, tmp_path):
-    photos = write_photos(tmp_path / "photos", count=2)
-    arguments = [str(photos), "--out", str(tmp_path / "out"), "--system", str(model), "--device", "cpu"]
-    assert run(["eval", "regions", *arguments]) == 0
-    result = json.loads((tmp_path / "out" / "result.json").read_text())
-    assert result["n"] == 2
-    assert result["iou_sea"] is None
-    assert 0 <= result["iou_ground"] <= 1
-    assert "mIoU" in (tmp_path / "out" / "table.md").read_text()
-    assert (tmp_path / "out" / "regions.png").read_bytes().startswith(b"\x89PNG")
-    assert json.loads((tmp_path / "out" / "report.json").read_text())["unmapped_labels"] == ["blob"]
