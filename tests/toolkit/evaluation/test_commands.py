@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -55,3 +56,17 @@ def test_a_missing_split_is_named(tmp_path: Path) -> None:
 def test_without_a_loader_no_system_is_found(split, tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["groups", str(split.root), "--out", str(tmp_path / "out")])
     assert isinstance(result.exception, InputError)
+
+
+@pytest.mark.parametrize("protocol", ["one-click", "groups", "clicks"])
+def test_photos_that_were_learned_from_are_left_out(split, tmp_path: Path, protocol: str) -> None:
+    known = tmp_path / "known"
+    known.mkdir()
+    shutil.copy(split.image_path(split.images[1]), known)
+    out = tmp_path / "out"
+    arguments = [protocol, str(split.root), "--out", str(out), "--unseen-by", str(known)]
+    result = CliRunner().invoke(app, arguments, obj={"load_system": lambda name: KnowingSystem(split)})
+    assert result.exit_code == 0, result.output
+    assert json.loads((out / "result.json").read_text())["n"] == 1
+    listed = json.loads((out / "left_out.json").read_text())
+    assert [row["photo"] for row in listed["near_copies"]] == [split.images[1].file_name]
