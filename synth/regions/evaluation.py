@@ -177,10 +177,13 @@ def region_table(result: dict[str, Any]) -> str:
     ]
     sources = [key.removeprefix("n_source_") for key in result if key.startswith("n_source_")]
     by_source = [
-        [name, *(percent(result[f"{key}_source_{name}"]) for key in ("miou", "accuracy"))] for name in sources
+        [
+            name,
+            str(result[f"n_source_{name}"]),
+            *(percent(result[f"{key}_source_{name}"]) for key in keys[:2]),
+        ]
+        for name in sources
     ]
-    for row, name in zip(by_source, sources, strict=True):
-        row.insert(1, str(result[f"n_source_{name}"]))
     second = markdown_table(["photos of", "n", "mIoU", "pixel accuracy"], by_source)
     return f"{markdown_table(header, rows)}\n\n{second}\n"
 

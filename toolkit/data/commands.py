@@ -77,7 +77,7 @@ def validate(
 
 @app.command()
 def overlap(
-    source: Source,
+    source: Annotated[Path, typer.Argument(help="A split, or any folder of photos.")],
     other: Annotated[
         Path, typer.Argument(help="Another split, or any folder of photos: what was trained on.")
     ],
@@ -89,24 +89,34 @@ def overlap(
         Path | None, typer.Option(help="Folder of report.json; runs/overlap-NAME by default.")
     ] = None,
 ) -> None:
-    """Name the photos of a split that another data set nearly holds."""
-    from toolkit.data.overlap import near_copies, overlap_rows
+    """Name the photos of a split or folder that another data set nearly holds."""
+    from toolkit.data.overlap import images_below, near_copies, overlap_rows
     from toolkit.report import Report
 
-    split = _read(source, images)
+    if source.is_file() or (source / "annotations.json").is_file():
+        split = _read(source, images)
+        photos = [split.image_path(record) for record in split]
+        names = [record.file_name for record in split]
+    else:
+        photos = images_below(images or source)
+        names = [path.name for path in photos]
+    if not photos:
+        raise InputError(f"{source}: expected a split or a folder with images, found none")
     report = Report(command="data overlap", split=str(source), other=str(other), least=least)
     faults: list[tuple[Path, str]] = []
-    rows = overlap_rows(split, near_copies(split, other, least, faults))
+    rows = overlap_rows(names, near_copies(photos, other, least, faults))
     for path, reason in faults:
         report.add_skipped(str(path), reason)
     for row in rows[:SHOWN]:
         typer.echo(f"{row['photo']}: {row['similarity']:.3f} {row['other']}")
     if len(rows) > SHOWN:
         typer.echo(f"… and {len(rows) - SHOWN} more")
-    report.facts |= {"photos": len(split), "near_copies": rows}
+    report.facts |= {"photos": len(photos), "near_copies": rows}
     path = (out or Path("runs") / f"overlap-{_name(source)}") / REPORT
     report.write(path)
-    typer.echo(f"{len(rows)} of {len(split)} photos are nearly the same as one of {other}; all are in {path}")
+    typer.echo(
+        f"{len(rows)} of {len(photos)} photos are nearly the same as one of {other}; all are in {path}"
+    )
 
 
 @app.command()

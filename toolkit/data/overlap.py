@@ -25,7 +25,7 @@ _SIDE = 24  # pixels of the thumbnails
 
 @dataclass(frozen=True)
 class NearCopy:
-    """A photo that another data set nearly holds: its place in the split, the other's path, how alike."""
+    """A photo that another data set nearly holds: its place among those asked for, the other, how alike."""
 
     place: int
     other: Path
@@ -48,24 +48,24 @@ def signature(image: np.ndarray) -> np.ndarray:
 
 
 def near_copies(
-    split: Split, other: Path, least: float = LEAST, faults: list[tuple[Path, str]] | None = None
+    photos: Sequence[Path], other: Path, least: float = LEAST, faults: list[tuple[Path, str]] | None = None
 ) -> list[NearCopy]:
-    """Find the photos of a split that a folder of photos holds as well, or nearly.
+    """Find the photos that a folder of photos holds as well, or nearly.
 
     Args:
-        split: whose photos are looked for.
+        photos: what is looked for.
         other: a split's folder, or any folder of images, whose own folders are searched too.
         least: the least correlation of two thumbnails, up to 1.
         faults: takes what could not be opened, and why.
 
     Returns:
-        The best match of each photo that has one, in the split's order.
+        The best match of each photo that has one, in their order.
 
     Raises:
         InputError: `other` holds no image.
     """
-    own, own_places = _signatures([split.image_path(record) for record in split], "reading photos", faults)
-    others = _images_below(other)
+    own, own_places = _signatures(photos, "reading photos", faults)
+    others = images_below(other)
     known, known_places = _signatures(others, f"reading {other.name}", faults)
     if not len(known):
         raise InputError(f"{other}: expected a folder with images ({', '.join(IMAGE_SUFFIXES)}), found none")
@@ -84,7 +84,7 @@ def without_near_copies(split: Split, other: Path, least: float = LEAST) -> tupl
     Raises:
         InputError: `other` holds no image, or nothing is left.
     """
-    copies = near_copies(split, other, least)
+    copies = near_copies([split.image_path(record) for record in split], other, least)
     held = {copy.place for copy in copies}
     kept = [place for place in range(len(split)) if place not in held]
     if not kept:
@@ -92,11 +92,16 @@ def without_near_copies(split: Split, other: Path, least: float = LEAST) -> tupl
     return split.subset(kept), copies
 
 
-def overlap_rows(split: Split, copies: Sequence[NearCopy]) -> list[dict[str, Any]]:
-    """Name what was found, for a report: photo, other, similarity."""
+def overlap_rows(names: Sequence[str], copies: Sequence[NearCopy]) -> list[dict[str, Any]]:
+    """Name what was found, for a report: photo, other, similarity.
+
+    Args:
+        names: of the photos that were looked for.
+        copies: what `near_copies` found.
+    """
     return [
         {
-            "photo": split.images[copy.place].file_name,
+            "photo": names[copy.place],
             "other": str(copy.other),
             "similarity": round(copy.similarity, 4),
         }
@@ -104,7 +109,12 @@ def overlap_rows(split: Split, copies: Sequence[NearCopy]) -> list[dict[str, Any
     ]
 
 
-def _images_below(folder: Path) -> list[Path]:
+def images_below(folder: Path) -> list[Path]:
+    """The images in a folder and all folders in it; where it has a folder ``images``, only those in that.
+
+    Args:
+        folder: of photos, a split's, or a split's JSON file.
+    """
     if folder.is_file():  # a split's JSON file
         folder = folder.parent
     if (folder / "images").is_dir():

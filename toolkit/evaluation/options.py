@@ -82,7 +82,7 @@ def leave_out(split: Split, unseen_by: Path | None, out: Path) -> Split:
     from toolkit.files import write_json_atomic
 
     kept, copies = without_near_copies(split, unseen_by)
-    rows = overlap_rows(split, copies)
+    rows = overlap_rows([record.file_name for record in split], copies)
     write_json_atomic(out / "left_out.json", {"unseen_by": str(unseen_by), "near_copies": rows})
     held = f"{len(rows)} of {len(split)} photos left out, which {unseen_by} nearly holds"
     typer.echo(f"{held}; see {out / 'left_out.json'}", err=True)

@@ -32,6 +32,10 @@ def split(tmp_path: Path):
     return split
 
 
+def paths_of(split) -> list[Path]:
+    return [split.image_path(record) for record in split]
+
+
 def folder_of(path: Path, images: dict[str, np.ndarray]) -> Path:
     path.mkdir(parents=True)
     for name, image in images.items():
@@ -62,7 +66,7 @@ def test_copies_are_found_wherever_they_lie(split, tmp_path: Path) -> None:
     second = split.open_image(split.images[1])
     small = cv2.resize(second, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     other = folder_of(tmp_path / "other" / "images" / "deep", {"a.png": scene(3), "b.png": small})
-    found = near_copies(split, tmp_path / "other")
+    found = near_copies(paths_of(split), tmp_path / "other")
     assert [(copy.place, copy.other) for copy in found] == [(1, other / "b.png")]
     assert found[0].similarity == pytest.approx(1, abs=0.01)
     kept, left_out = without_near_copies(split, tmp_path / "other")
@@ -75,22 +79,22 @@ def test_a_thing_pasted_into_a_known_scene_makes_no_new_one(split, tmp_path: Pat
     photo = split.open_image(split.images[0]).copy()
     photo[40:72, 50:82] = 250  # 2.6 % of it
     folder_of(tmp_path / "other", {"changed.png": photo})
-    assert [copy.place for copy in near_copies(split, tmp_path / "other")] == [0]
-    assert near_copies(split, tmp_path / "other", least=0.9999) == []
+    assert [copy.place for copy in near_copies(paths_of(split), tmp_path / "other")] == [0]
+    assert near_copies(paths_of(split), tmp_path / "other", least=0.9999) == []
 
 
 def test_what_cannot_be_opened_is_listed(split, tmp_path: Path) -> None:
     other = folder_of(tmp_path / "other", {"a.png": scene(3)})
     (other / "b.png").write_bytes(b"no image")
     faults: list = []
-    assert near_copies(split, other, faults=faults) == []
+    assert near_copies(paths_of(split), other, faults=faults) == []
     assert [path.name for path, _ in faults] == ["b.png"]
 
 
 def test_refusals(split, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="expected a folder with images"):
-        near_copies(split, tmp_path / "empty")
+        near_copies(paths_of(split), tmp_path / "empty")
     with pytest.raises(InputError, match="nothing is left"):
         without_near_copies(split, split.root)
 
@@ -105,6 +109,16 @@ def test_the_command_names_the_pairs(split, tmp_path: Path, capsys) -> None:
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert [row["photo"] for row in report["near_copies"]] == ["photo2.png"]
     assert report["near_copies"][0]["other"].endswith("b.png")
+
+
+def test_the_command_takes_folders_of_photos(split, tmp_path: Path, capsys) -> None:
+    folder_of(tmp_path / "other", {"a.png": scene(3), "b.png": split.open_image(split.images[2])})
+    arguments = [str(split.root / "images"), str(tmp_path / "other"), "--out", str(tmp_path / "out")]
+    assert run(["data", "overlap", *arguments]) == 0
+    assert "1 of 3 photos" in capsys.readouterr().out
+    (tmp_path / "empty").mkdir()
+    assert run(["data", "overlap", str(tmp_path / "empty"), str(tmp_path / "other")]) == 2
+    assert "expected a split or a folder with images" in capsys.readouterr().err
 
 
 def test_an_evaluation_leaves_them_out(split, tmp_path: Path, capsys) -> None:
