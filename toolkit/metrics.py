@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -76,6 +76,39 @@ def bootstrap_ratio(
         ratios.append((times @ above) / (times @ below))
     low, high = np.quantile(np.concatenate(ratios), [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def bootstrap_figures(
+    count: int,
+    measure: Callable[[np.ndarray], Mapping[str, float | None]],
+    *,
+    level: float = 0.95,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> dict[str, tuple[float, float]]:
+    """Return the percentile bootstrap interval of each of some figures.
+
+    Args:
+        count: of photos, which are what is drawn.
+        measure: the figures where each photo was drawn so many times, int [count]; None where there is none.
+        level: of the intervals.
+        resamples: how many draws.
+        seed: of the draws.
+
+    Returns:
+        (low, high) of each figure that any draw has; draws without it do not count.
+
+    Source: B. Efron, "Bootstrap methods: another look at the jackknife", 1979.
+    """
+    rng = np.random.default_rng(seed)
+    draws: dict[str, list[float]] = {}
+    for _ in range(resamples):
+        for name, value in measure(rng.multinomial(count, np.full(count, 1 / count))).items():
+            if value is not None:
+                draws.setdefault(name, []).append(value)
+    tails = [(1 - level) / 2, (1 + level) / 2]
+    found = {name: np.quantile(values, tails) for name, values in draws.items()}
+    return {name: (float(low), float(high)) for name, (low, high) in found.items()}
 
 
 def match_greedily(

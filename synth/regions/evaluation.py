@@ -11,7 +11,8 @@ import numpy as np
 from synth.photos import open_regions, regions_file
 from synth.regions.labels import REGION_NAMES, UNKNOWN
 from toolkit.errors import InputError
-from toolkit.evaluation.tables import markdown_table, percent, percent_interval
+from toolkit.evaluation.tables import markdown_table, percent, percent_interval, sources_of
+from toolkit.metrics import bootstrap_figures
 from toolkit.report import Report
 from toolkit.split import ImageRecord, Split
 
@@ -142,21 +143,17 @@ def intervals(
         (low, high) for each figure; None where fewer than two photos say anything about it. Draws in which a
         class does not occur have no figure for it, and their mean is that of the others.
     """
-    rng = np.random.default_rng(seed)
     photos = len(counts)
-    times = rng.multinomial(photos, np.full(photos, 1 / photos), size=resamples)  # [R, photos]
-    draws = [scores((one @ counts.reshape(photos, -1)).reshape(counts.shape[1:])) for one in times]
+
+    def measure(times: np.ndarray) -> dict[str, float | None]:
+        return scores((times @ counts.reshape(photos, -1)).reshape(counts.shape[1:]))
+
+    found = bootstrap_figures(photos, measure, level=level, resamples=resamples, seed=seed)
     holding = np.count_nonzero(counts.sum(axis=2), axis=0)  # [7], photos that show each class
     shown = {f"iou_{REGION_NAMES[region]}": holding[region] for region in range(CLASSES)}
-    found: dict[str, tuple[float | None, float | None]] = {}
-    for name in draws[0]:
-        values = [value for value in (draw[name] for draw in draws) if value is not None]
-        if shown.get(name, photos) < 2 or not values:
-            found[name] = (None, None)
-        else:
-            low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-            found[name] = (float(low), float(high))
-    return found
+    unsure = {name for name in found if shown.get(name, photos) < 2}
+    names = ("miou", "accuracy", *shown)
+    return {name: (None, None) if name in unsure else found.get(name, (None, None)) for name in names}
 
 
 def _truth(split: Split, record: ImageRecord) -> np.ndarray:
@@ -175,14 +172,13 @@ def region_table(result: dict[str, Any]) -> str:
         [str(result["n"]), *(percent(result[key]) for key in keys)],
         ["95 % interval", *(percent_interval(result, key) for key in keys)],
     ]
-    sources = [key.removeprefix("n_source_") for key in result if key.startswith("n_source_")]
     by_source = [
         [
             name,
             str(result[f"n_source_{name}"]),
             *(percent(result[f"{key}_source_{name}"]) for key in keys[:2]),
         ]
-        for name in sources
+        for name in sources_of(result)
     ]
     second = markdown_table(["photos of", "n", "mIoU", "pixel accuracy"], by_source)
     return f"{markdown_table(header, rows)}\n\n{second}\n"

@@ -6,7 +6,7 @@ from scipy import stats
 
 from tests.helpers.systems import box_mask
 from toolkit.masks import mask_to_rle
-from toolkit.metrics import bootstrap_ratio, match_greedily, mean_by_size, size_of
+from toolkit.metrics import bootstrap_figures, bootstrap_ratio, match_greedily, mean_by_size, size_of
 
 
 def test_sizes_at_their_bounds() -> None:
@@ -70,3 +70,23 @@ def test_less_than_half_is_no_match() -> None:
     assert match_greedily(rles((0, 0, 10, 4)), [0.5], truths) == [None]
     assert match_greedily([], [], truths) == []
     assert match_greedily(rles((0, 0, 1, 1)), [1.0], []) == [None]
+
+
+def test_bootstrap_of_several_figures() -> None:
+    values = np.array([0.0, 1.0])
+
+    def measure(times: np.ndarray) -> dict[str, float | None]:
+        both = times[0] == 1
+        return {"mean": float(times @ values / 2), "both": 7.0 if both else None, "never": None}
+
+    # drawn are both photos in one half of the cases, the first twice or the second twice in a quarter each
+    found = bootstrap_figures(2, measure)
+    assert found == {"mean": (0.0, 1.0), "both": (7.0, 7.0)}
+    assert bootstrap_figures(2, measure, level=0.4)["mean"] == (0.5, 0.5)
+    rng = np.random.default_rng(0)
+    sample = rng.normal(size=200)
+    low, high = bootstrap_figures(200, lambda times: {"mean": float(times @ sample) / 200})["mean"]
+    error = float(sample.std() / np.sqrt(200))
+    assert (low, high) == pytest.approx(
+        (sample.mean() - 1.96 * error, sample.mean() + 1.96 * error), abs=0.02
+    )

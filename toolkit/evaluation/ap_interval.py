@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from toolkit.metrics import bootstrap_figures
+
 Interval = tuple[float, float]
 
 
@@ -90,22 +92,16 @@ def ap_intervals(
 
     Returns:
         ((low, high) of AP, of AR); None where fewer than two photos hold anything.
-
-    Source: B. Efron, "Bootstrap methods: another look at the jackknife", 1979.
     """
     holding = np.union1d(np.flatnonzero(matched.truths), matched.photo)
     if len(holding) < 2:
         return None
-    rng = np.random.default_rng(seed)
-    found = []
-    for _ in range(resamples):
-        times = np.zeros(len(matched.truths), np.int64)
-        times[holding] = rng.multinomial(len(holding), np.full(len(holding), 1 / len(holding)))
-        one = matched.precision_recall(times, recalls)
-        if one is not None:
-            found.append(one)
-    if not found:
-        return None
-    tails = [(1 - level) / 2, (1 + level) / 2]
-    (ap_low, ar_low), (ap_high, ar_high) = np.quantile(np.array(found), tails, axis=0)
-    return (float(ap_low), float(ap_high)), (float(ar_low), float(ar_high))
+
+    def measure(times: np.ndarray) -> dict[str, float]:
+        drawn = np.zeros(len(matched.truths), np.int64)
+        drawn[holding] = times
+        found = matched.precision_recall(drawn, recalls)
+        return {} if found is None else {"ap": found[0], "ar": found[1]}
+
+    found = bootstrap_figures(len(holding), measure, level=level, resamples=resamples, seed=seed)
+    return (found["ap"], found["ar"]) if found else None

@@ -33,7 +33,7 @@ def one_click_tables(result: Mapping[str, Any]) -> str:
     header = ["objects", "n", "mIoU", "95 % interval"]
     parts = [("all", "n", "miou")]
     parts += [(size, f"n_{size}", f"miou_{size}") for size in ("small", "medium", "large")]
-    parts += [(name, f"n_source_{name}", f"miou_source_{name}") for name in _sources(result)]
+    parts += [(name, f"n_source_{name}", f"miou_source_{name}") for name in sources_of(result)]
     rows = [
         [name, str(result[count]), percent(result[key]), percent_interval(result, key)]
         for name, count, key in parts
@@ -58,7 +58,7 @@ def group_tables(result: Mapping[str, Any]) -> str:
     multi = markdown_table(["groups of two and more", "AP", "AR", "precision", "recall"], [row])
     header = ["photos of", "groups", "precision", "95 % interval", "recall", "95 % interval"]
     rows = []
-    for source in _sources(result):
+    for source in sources_of(result):
         keys = [f"{name}_source_{source}" for name in ("precision", "recall")]
         cells = [cell for key in keys for cell in (percent(result[key]), percent_interval(result, key))]
         rows.append([source, str(result[f"n_source_{source}"]), *cells])
@@ -136,7 +136,8 @@ def _main_row(result: Mapping[str, Any], columns: Mapping[str, str], what: str) 
     return markdown_table(["system", what, *columns], [row])
 
 
-def _sources(result: Mapping[str, Any]) -> list[str]:
+def sources_of(result: Mapping[str, Any]) -> list[str]:
+    """Return the sources of photos that a result has figures of."""
     return [key.removeprefix("n_source_") for key in result if key.startswith("n_source_")]
 
 
