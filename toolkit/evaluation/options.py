@@ -76,16 +76,19 @@ def read_measured(split: Path, images: Path | None, unseen_by: Path | None, out:
 
 def leave_out(split: Split, unseen_by: Path | None, out: Path) -> Split:
     """Leave out the photos of an open split that a folder nearly holds; see `read_measured`."""
+    listed = out / "left_out.json"
     if unseen_by is None:
+        if listed.is_file():
+            listed.unlink()  # of a run before, which measured fewer photos
         return split
     from toolkit.data.overlap import overlap_rows, without_near_copies
     from toolkit.files import write_json_atomic
 
     kept, copies = without_near_copies(split, unseen_by)
     rows = overlap_rows([record.file_name for record in split], copies)
-    write_json_atomic(out / "left_out.json", {"unseen_by": str(unseen_by), "near_copies": rows})
+    write_json_atomic(listed, {"unseen_by": str(unseen_by), "near_copies": rows})
     held = f"{len(rows)} of {len(split)} photos left out, which {unseen_by} nearly holds"
-    typer.echo(f"{held}; see {out / 'left_out.json'}", err=True)
+    typer.echo(f"{held}; see {listed}", err=True)
     return kept
 
 

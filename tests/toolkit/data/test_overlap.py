@@ -131,3 +131,4 @@ def test_an_evaluation_leaves_them_out(split, tmp_path: Path, capsys) -> None:
     listed = json.loads((tmp_path / "out" / "left_out.json").read_text())
     assert [row["photo"] for row in listed["near_copies"]] == ["photo2.png"]
     assert len(read_measured(split.root, None, None, tmp_path / "out")) == len(read_split(split.root))
+    assert not (tmp_path / "out" / "left_out.json").exists()  # the next result is of all photos
