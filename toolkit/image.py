@@ -60,6 +60,7 @@ _FORMATS = {
     ".tif": "TIFF",
     ".tiff": "TIFF",
 }
+IMAGE_SUFFIXES = tuple(_FORMATS)
 
 _pillow_limit = threading.Lock()
 

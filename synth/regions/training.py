@@ -115,7 +115,7 @@ class RegionsTask:
         train: str,
         val: str | None,
         config: CompactConfig,
-        crop: int = 128,
+        crop: int = 160,
         seed: int = 0,
         balanced: float = 0.5,
         backbone: Path | None = None,

@@ -16,14 +16,13 @@ from toolkit.data.progress import track
 from toolkit.data.rings import join_rings
 from toolkit.errors import InputError
 from toolkit.files import write_text_atomic
-from toolkit.image import image_size
+from toolkit.image import IMAGE_SUFFIXES, image_size
 from toolkit.report import Report
 from toolkit.split import Annotation, ImageRecord, Split
 from toolkit.split.paths import unique_name
 from toolkit.split.placing import place_image
 
 MARKER = "data.yaml"
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 SUBSETS = ("train", "val", "test")
 
 

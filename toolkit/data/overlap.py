@@ -10,10 +10,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from toolkit.data.convert_yolo import IMAGE_SUFFIXES
 from toolkit.data.progress import track
 from toolkit.errors import InputError
-from toolkit.image import open_image
+from toolkit.image import IMAGE_SUFFIXES, open_image
 from toolkit.split import Split
 
 # Thumbnails correlate at 1.00 for copies, whatever their size and compression, and at 0.95 to 0.99 for takes
